@@ -1,0 +1,1 @@
+"""Who was at risk, when, and exposed to what."""

@@ -1,0 +1,1 @@
+"""What the field means: spine, clock, outcomes and the study definition."""

@@ -1,0 +1,192 @@
+"""Every choice that moves a number, in one place: the StudyDefinition, read from `study.toml`.
+
+Each stage receives only its own section. Defaults are those of REGISTRY.md; a study file states what differs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cohort.domain.errors import DefinitionError
+
+DateOrder = Literal["ymd", "dmy", "mdy"]
+Days = Annotated[int, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A frozen part of the study; an unknown setting is an error, never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceTable(Section):
+    """Where one canonical table lies in the source and how its columns are written."""
+
+    file: str | None = Field(
+        None, description="file name in the source folder; default: <table>.csv, .tsv, .xlsx or .parquet"
+    )
+    sheet: str | None = Field(
+        None, description="sheet of a workbook; default: the sheet of the table's name, else the only one"
+    )
+    encoding: str | None = Field(None, description="text encoding; default: detected and reported")
+    delimiter: str | None = Field(None, description="column delimiter; default: detected and reported")
+    decimal: Literal[".", ","] | None = Field(
+        None, description="decimal mark; default: both are read where unambiguous"
+    )
+    rename: dict[str, str] = Field(default_factory=dict, description="source column = canonical column")
+    recode: dict[str, dict[str, str]] = Field(
+        default_factory=dict, description="canonical column: written value = canonical value"
+    )
+    date_order: dict[str, DateOrder] = Field(default_factory=dict, description="canonical column = ymd, dmy or mdy")
+
+
+class PopulationSettings(Section):
+    """Who enters the main figures."""
+
+    include_incomplete: bool = Field(
+        False, description="keep patients one of whose augmentation or fracture rows was rejected"
+    )
+    tumour_in_main: bool = Field(
+        False, description="count patients whose first procedure treated a tumour in the main figures"
+    )
+
+
+class RelationRules(Section):
+    """How a fracture is placed among the treated vertebrae (REGISTRY.md section 4)."""
+
+    reach: int = Field(1, ge=1, le=5, description="levels from a treated vertebra that count as adjacent")
+    healing_days: Days = Field(90, description="days after a fracture in which the same vertebra cannot break anew")
+    staged_days: Days = Field(14, description="days in which a second session finishes what the first began")
+    onset_clear_days: Days = Field(30, description="days before entry within which a clear film proves a later onset")
+    staged_sensitivity: tuple[Days, ...] = Field((0, 30, 60), description="staged windows shown beside the main figure")
+
+
+class JudgementRules(Section):
+    """When a same-level sighting is progression, settling or occult (REGISTRY.md section 5)."""
+
+    enabled: bool = Field(True, description="judge unjudged same-level sightings from imaging and pain")
+    progression_loss: float = Field(
+        0.15, gt=0, lt=1, description="anterior height loss, as a fraction of the baseline height"
+    )
+    settling_loss: float = Field(0.10, gt=0, lt=1, description="least anterior height loss that is settling")
+    progression_kyphosis_deg: float = Field(10.0, gt=0, description="increase of kyphosis, degrees")
+    baseline_days: Days = Field(42, description="days after treatment in which a film is the first post-operative one")
+    worse_pain_points: float = Field(2.0, gt=0, description="points (0-10) above the lowest score after treatment")
+    pain_days: Days = Field(30, description="days between a film and the pain score that goes with it")
+    other_fracture_days: Days = Field(60, description="days within which another new fracture leaves pain unattributed")
+    film_days: Days = Field(30, description="days between a sighting and the film that shows it")
+    tier: Literal["radiographic", "clinical", "retreated"] = Field(
+        "clinical", description="definition of the main figure"
+    )
+
+
+class AtRiskSettings(Section):
+    """Which vertebrae are at risk."""
+
+    first_level: str = Field("T4", description="most cranial vertebra at risk")
+    last_level: str | None = Field(None, description="most caudal vertebra at risk; default: the patient's last lumbar")
+
+
+class ExposureSettings(Section):
+    """When exposures are known and how long they last."""
+
+    known_at_index: tuple[str, ...] = Field(
+        (), description="extra covariates declared as known at the first augmentation"
+    )
+    drug_durations: dict[str, int] = Field(
+        default_factory=dict, description="drug = days of action, over the shipped list"
+    )
+    open_course: Literal["follow_up", "duration_only"] = Field(
+        "follow_up",
+        description="a daily drug without a stop lasts to the end of follow-up, or is taken as unknown and ignored",
+    )
+
+
+class ModelSettings(Section):
+    """Windows and adjustment sets; an adjustment set belongs to one exposure and is no list of significant variables."""
+
+    windows_days: tuple[int, ...] = Field((90, 365, 730), description="days at which incidence is read")
+    horizon_days: int = Field(365, gt=0, description="horizon of the logistic regression")
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    adjustment: dict[str, tuple[str, ...]] = Field(
+        default_factory=lambda: {
+            "cleft": ("t_score", "corticosteroids", "age"),
+            "leak": ("cleft", "t_score", "age"),
+            "height_restoration": ("cleft", "t_score", "age"),
+            "t_score": ("age", "female"),
+            "corticosteroids": ("age", "female"),
+            "anti_osteoporotic": ("t_score", "corticosteroids", "age", "prior_fractures"),
+        },
+        description="exposure = covariates that close its back doors",
+    )
+
+
+class DisclosureSettings(Section):
+    """What may be shown outside the registry."""
+
+    minimum_count: int = Field(5, ge=0, description="counts of patients below this are suppressed")
+
+
+class OutputSettings(Section):
+    """What the report calls itself."""
+
+    title: str = "Refracture after vertebral augmentation"
+    registry: str = "Unnamed registry"
+    question: str = (
+        "How often does a vertebra fracture again after vertebral augmentation, at the same, an adjacent or a remote level, "
+        "and which findings go with it?"
+    )
+
+
+class StudyDefinition(Section):
+    """Every setting of one study."""
+
+    tables: dict[str, SourceTable] = Field(default_factory=dict)
+    population: PopulationSettings = PopulationSettings()
+    relation: RelationRules = RelationRules()
+    judgement: JudgementRules = JudgementRules()
+    at_risk: AtRiskSettings = AtRiskSettings()
+    exposures: ExposureSettings = ExposureSettings()
+    models: ModelSettings = Field(default_factory=ModelSettings)
+    disclosure: DisclosureSettings = DisclosureSettings()
+    output: OutputSettings = OutputSettings()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the settings, so that a figure can name the definition it was made under."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def with_(self, section: str, **changes: Any) -> StudyDefinition:
+        """A copy in which some settings of one section differ.
+
+        >>> StudyDefinition().with_("relation", staged_days=0).relation.staged_days
+        0
+        """
+        old: Section = getattr(self, section)
+        return self.model_copy(update={section: type(old).model_validate({**old.model_dump(), **changes})})
+
+
+def load_study(path: Path) -> StudyDefinition:
+    """Read a study file.
+
+    Raises DefinitionError, with the setting at fault, when it is no TOML or holds an unknown or impossible setting.
+    """
+    try:
+        return StudyDefinition.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+    except OSError as error:
+        raise DefinitionError(f"The study file {path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DefinitionError(f"{path.name} is not a valid TOML file: {error}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise DefinitionError(
+            f"{path.name}, setting {where}: {first['msg']}. See docs/study-file.md for what it may be."
+        ) from error

@@ -1,0 +1,1 @@
+"""Estimators on counting-process rows."""

@@ -1,0 +1,1 @@
+"""From a raw registry to canonical tables, with every row accounted for."""

@@ -1,0 +1,1 @@
+"""Which vertebra broke, in relation to those treated before it."""

@@ -1,0 +1,1 @@
+"""A synthetic registry whose truth is known."""

@@ -1,0 +1,1 @@
+"""The schema of every table and the results that travel between stages."""
