@@ -64,6 +64,7 @@ class RelationRules(Section):
     healing_days: Days = Field(90, description="days after a fracture in which the same vertebra cannot break anew")
     staged_days: Days = Field(14, description="days in which a second session finishes what the first began")
     onset_clear_days: Days = Field(30, description="days before entry within which a clear film proves a later onset")
+    implied: bool = Field(True, description="count an augmentation for fracture as evidence of one that nobody listed")
     staged_sensitivity: tuple[Days, ...] = Field((0, 30, 60), description="staged windows shown beside the main figure")
 
 
@@ -87,7 +88,9 @@ class JudgementRules(Section):
 
 
 class AtRiskSettings(Section):
-    """Which vertebrae are at risk."""
+    """Which vertebrae are at risk, and which sightings are events."""
+
+    count_unproven: bool = Field(True, description="count unjudged sightings without a clear film near enough")
 
     first_level: str = Field("T4", description="most cranial vertebra at risk")
     last_level: str | None = Field(None, description="most caudal vertebra at risk; default: the patient's last lumbar")
@@ -109,7 +112,7 @@ class ExposureSettings(Section):
 
 
 class ModelSettings(Section):
-    """Windows and adjustment sets; an adjustment set belongs to one exposure and is no list of significant variables."""
+    """Windows and adjustment sets; an adjustment set belongs to one exposure and no list of significant ones."""
 
     windows_days: tuple[int, ...] = Field((90, 365, 730), description="days at which incidence is read")
     horizon_days: int = Field(365, gt=0, description="horizon of the logistic regression")
@@ -139,7 +142,7 @@ class OutputSettings(Section):
     title: str = "Refracture after vertebral augmentation"
     registry: str = "Unnamed registry"
     question: str = (
-        "How often does a vertebra fracture again after vertebral augmentation, at the same, an adjacent or a remote level, "
+        "How often does a vertebra fracture again after augmentation, at the same, an adjacent or a remote level, "
         "and which findings go with it?"
     )
 
