@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from cohort.domain.clock import BoolArray, IntArray
+from cohort.domain.errors import DefinitionError
 
 LEVELS: Final[tuple[str, ...]] = (
     *(f"C{k}" for k in range(1, 8)),
@@ -75,6 +76,30 @@ def range_mask(first: IntArray, last: IntArray) -> IntArray:
     upper = (np.int64(1) << (last + 1)) - 1
     lower = (np.int64(1) << first) - 1
     return np.where(last < first, 0, upper & ~lower)
+
+
+def range_at_risk(first: str, last: str | None, n_thoracic: IntArray, n_lumbar: IntArray) -> IntArray:
+    """The vertebrae of each patient from `first` to `last` (default: the last lumbar), as a set of bits.
+
+    A patient who lacks a named level has the range end at the next vertebra inside it: without a T13, a range from
+    T13 starts at L1 and one to T13 ends at T12. Raises DefinitionError for a name that is no level, and for a range
+    that ends above its start.
+
+    >>> four_lumbar = range_at_risk("T12", "L5", np.array([12]), np.array([4]))[0]
+    >>> [LEVELS[k] for k in code_at(np.flatnonzero([four_lumbar >> k & 1 for k in range(27)]), 12, 4)]
+    ['T12', 'L1', 'L2', 'L3', 'L4']
+    """
+    last_label = "L6" if last is None else last
+    for label in (first, last_label):
+        if label not in CODE:
+            raise DefinitionError(f"The range at risk names '{label}', which is no vertebra; write C1 to S1, as in T4.")
+    if CODE[last_label] < CODE[first]:
+        raise DefinitionError(f"The range at risk ends at {last_label}, above its start {first}; exchange the two.")
+    n_thoracic = np.asarray(n_thoracic, dtype=np.int64)
+    mask = np.zeros(n_thoracic.shape, dtype=np.int64)
+    for code in range(CODE[first], CODE[last_label] + 1):
+        mask |= bit(position(np.full(n_thoracic.shape, code), n_thoracic, n_lumbar))
+    return mask
 
 
 def bit(place: IntArray) -> IntArray:

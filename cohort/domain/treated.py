@@ -79,6 +79,15 @@ class TreatedHistory:
         found = (index >= 0) & (self.patient[entry] == patient) & (self.place[entry] == place)
         return np.where(found, entry, -1)
 
+    def first_from(self, patient: IntArray, place: IntArray, day: IntArray) -> IntArray:
+        """Index into this history of the first augmentation of each vertebra on or after each day, -1 if none."""
+        if not len(self.day):
+            return np.full(np.shape(patient), -1, dtype=np.int64)
+        index = np.searchsorted(self._vertebra_day, pack(key_of(patient, place), day), side="left")
+        entry = self._vertebra_order[np.minimum(index, len(self.day) - 1)]
+        found = (index < len(self.day)) & (self.patient[entry] == patient) & (self.place[entry] == place)
+        return np.where(found, entry, -1)
+
     def sessions(self) -> tuple[IntArray, IntArray]:
         """Patient and day of every dated session, unique, in order."""
         dated = self.day != BEFORE_INDEX

@@ -1,0 +1,297 @@
+"""The command line: exits 0 done, 1 failed, 2 wrong usage, 3 done but rows were rejected."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cohort import __version__
+from cohort.domain.errors import CohortError, OutputError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cohort.tables.results import Registry
+
+DONE, FAILED, USAGE, REJECTED = 0, 1, 2, 3
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="""
+Refracture after vertebral augmentation, from a raw registry to a finished report.
+
+SOURCE is a folder of tables (CSV, Excel, Parquet) or one workbook. Three tables are needed: **patients**,
+**augmentations** (one row per treated vertebra) and **fractures** (one row per sighting). Settings and column names are
+declared in a study file, by default `study.toml` in the source folder.
+
+Start with `cohort normalize SOURCE --out DIR`: it shows what was read, what was rejected and why. Then
+`cohort report SOURCE --out DIR`.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but rows were rejected.
+""",
+)
+
+Source = Annotated[
+    Path, typer.Argument(metavar="SOURCE", help="Folder of tables, or one workbook.", show_default=False)
+]
+Study = Annotated[
+    Path | None,
+    typer.Option("--study", metavar="FILE", help="Study file; default SOURCE/study.toml, else the defaults."),
+]
+OutDir = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write into.", show_default=False)]
+OutFile = Annotated[
+    Path, typer.Option("--out", metavar="FILE", help="File to write: .csv or .parquet.", show_default=False)
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what an earlier run wrote.")]
+
+
+@app.command()
+def report(
+    source: Source,
+    out: OutDir,
+    study: Study = None,
+    force: Force = False,
+    internal: Annotated[
+        bool, typer.Option("--internal", help="Show counts under the disclosure limit: for the registry's own eyes.")
+    ] = False,
+) -> None:
+    """The main job: a raw registry in, a finished report out.
+
+    Writes report.html (one file, no network, printable), every table as CSV, and manifest.json. The folder is replaced at
+    once when the report is complete, so that a reader or a scheduled job never sees half of one.
+    """
+    with progress() as say:
+        from cohort.pipeline import analyse, read
+        from cohort.report import build_report, check_target
+
+        check_target(out, force=force)
+        registry = read(_existing(source), study, progress=say)
+        results = analyse(registry, progress=say)
+        say("Drawing and writing the report")
+        page = build_report(results, out, internal=internal, force=force)
+    _say_rejected(registry)
+    typer.echo(f"Report written: {page}")
+    raise typer.Exit(_code(registry))
+
+
+@app.command()
+def normalize(
+    source: Source,
+    out: OutDir,
+    study: Study = None,
+    force: Force = False,
+    format: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
+) -> None:
+    """Raw tables in, canonical tables out, with an account of every row.
+
+    Writes one file per canonical table, rejected.csv (each rejected row with its reason), warnings.csv and accounting.csv.
+    """
+    if format not in ("csv", "parquet"):
+        raise UsageError(f"--format {format}: it may be csv or parquet.")
+    _may_write_folder(out, force=force)
+    with progress() as say:
+        from cohort.intake import write_canonical
+        from cohort.pipeline import read
+
+        registry = read(_existing(source), study, progress=say)
+        say("Writing canonical tables")
+        write_canonical(registry, out, format)
+    _say_accounting(registry)
+    raise typer.Exit(_code(registry))
+
+
+@app.command()
+def classify(source: Source, out: OutFile, study: Study = None, force: Force = False) -> None:
+    """One row per fracture sighting: same, adjacent or remote, to which augmentation, counted or why not."""
+    _may_write_file(out, force=force)
+    with progress() as say:
+        from cohort.pipeline import classify as classify_registry
+        from cohort.pipeline import printed_sightings, read
+
+        registry = read(_existing(source), study, progress=say)
+        say("Placing sightings among treated vertebrae")
+        _write_table(printed_sightings(classify_registry(registry)), out)
+    _say_rejected(registry)
+    raise typer.Exit(_code(registry))
+
+
+@app.command()
+def persontime(source: Source, out: OutFile, study: Study = None, force: Force = False) -> None:
+    """Vertebra-days at risk and refractures by level and role."""
+    _may_write_file(out, force=force)
+    with progress() as say:
+        from cohort.pipeline import person_time, read
+
+        registry = read(_existing(source), study, progress=say)
+        say("Counting time at risk")
+        _write_table(person_time(registry), out)
+    _say_rejected(registry)
+    raise typer.Exit(_code(registry))
+
+
+@app.command()
+def synthesize(
+    out: OutDir,
+    patients: Annotated[int, typer.Option("--patients", min=1, help="Patients.")] = 2000,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed writes the same files.")] = 1,
+    force: Force = False,
+) -> None:
+    """A synthetic registry as hospitals export them, with its known truth in truth.json."""
+    _may_write_folder(out, force=force)
+    with progress() as say:
+        from cohort.synthetic import synthesize as write_synthetic
+
+        say(f"Simulating {patients:,} patients")
+        files = write_synthetic(patients, seed, out)
+    typer.echo(f"{len(files)} files written to {out}")
+
+
+@app.command()
+def literature(
+    out: OutDir,
+    source: Annotated[Path | None, typer.Argument(metavar="[SOURCE]", show_default=False)] = None,
+    study: Study = None,
+    force: Force = False,
+) -> None:
+    """The published figures, and the registry's own beside them when SOURCE is given."""
+    _may_write_folder(out, force=force)
+    registry = None
+    with progress() as say:
+        from cohort.literature import write_literature
+
+        results = None
+        if source is not None:
+            from cohort.pipeline import analyse, read
+
+            registry = read(_existing(source), study, progress=say)
+            results = analyse(registry, progress=say)
+        write_literature(out, results)
+    typer.echo(f"Published figures written to {out}")
+    raise typer.Exit(DONE if registry is None else _code(registry))
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+) -> None:
+    """Options of every command."""
+    if version:
+        typer.echo(f"cohort {__version__}")
+        raise typer.Exit
+
+
+@contextmanager
+def progress() -> Iterator[Any]:
+    """A line of progress on standard error: a spinner on a terminal, timed lines elsewhere; nothing before one second."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    start = time.monotonic()
+    if console.is_terminal:
+        with console.status("Starting") as status:
+            yield lambda text: status.update(f"{text} ({time.monotonic() - start:.0f} s)")
+        return
+
+    def say(text: str) -> None:
+        if time.monotonic() - start > 1:
+            console.print(f"{time.monotonic() - start:6.1f} s  {text}", highlight=False)
+
+    yield say
+
+
+def _existing(source: Path) -> Path:
+    if not source.exists():
+        raise UsageError(f"The source {source} does not exist. Name a folder of tables or a workbook.")
+    return source
+
+
+def _may_write_file(path: Path, *, force: bool) -> None:
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; --out names a file here, such as {path / 'out.csv'}.")
+    if path.exists() and not force:
+        raise OutputError(f"{path} exists already. Choose another name, or overwrite it with --force.")
+    if path.suffix not in (".csv", ".parquet"):
+        raise OutputError(f"{path.name}: the name of the file must end in .csv or .parquet.")
+
+
+def _may_write_folder(path: Path, *, force: bool) -> None:
+    if path.is_file():
+        raise OutputError(f"{path} is a file; --out names a folder here.")
+    if path.is_dir() and any(path.iterdir()) and not force:
+        raise OutputError(f"{path} is not empty. Choose another folder, or overwrite files in it with --force.")
+
+
+def _write_table(frame: pd.DataFrame, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    if path.suffix == ".parquet":
+        frame.to_parquet(partial, index=False)
+    else:
+        frame.to_csv(partial, index=False, lineterminator="\n")
+    partial.replace(path)
+
+
+def _code(registry: Registry) -> int:
+    return REJECTED if int(registry.accounting["rows_rejected"].sum()) else DONE
+
+
+def _say_rejected(registry: Registry) -> None:
+    rejected = int(registry.accounting["rows_rejected"].sum())
+    if rejected:
+        read = int(registry.accounting["rows_read"].sum())
+        typer.echo(
+            f"{rejected:,} of {read:,} rows were rejected; "
+            "`cohort normalize SOURCE --out DIR` writes each of them with its reason.",
+            err=True,
+        )
+
+
+def _say_accounting(registry: Registry) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("table", "rows read", "accepted", "rejected", title="Every row is accounted for")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in registry.accounting.itertuples():
+        table.add_row(row.table, f"{row.rows_read:,}", f"{row.rows_accepted:,}", f"{row.rows_rejected:,}")
+    console = Console()
+    console.print(table)
+    reasons = registry.rejected.groupby(["table", "reason"], sort=False).size().sort_values(ascending=False)
+    for (name, reason), count in reasons.head(8).items():
+        console.print(f"  {name}: {count:,} x {reason}", highlight=False, markup=False)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in a sentence, never in a traceback."""
+    try:
+        app(prog_name="cohort")
+    except CohortError as error:
+        typer.echo(f"cohort: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(FAILED)
+    except Exception:
+        # A fault of ours: the traceback helps whoever repairs it, but only when asked for, since values may identify patients.
+        if os.environ.get("COHORT_DEBUG"):
+            traceback.print_exc()
+        kind, _, trace = sys.exc_info()
+        place = traceback.extract_tb(trace)[-1]
+        typer.echo(
+            f"cohort: an unforeseen fault ({kind.__name__ if kind else 'unknown'} in {Path(place.filename).name}, "
+            f"line {place.lineno}). This is a defect of the software, not of your data: please report it. "
+            "COHORT_DEBUG=1 shows the details.",
+            err=True,
+        )
+        sys.exit(FAILED)

@@ -1,0 +1,136 @@
+"""The main job: everything the report shows, from a registry, in the order of a study."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from cohort import literature
+from cohort.domain.errors import RegistryError
+from cohort.pipeline import describe, occurrence, risk, variants
+from cohort.pipeline.stages import Cohort, Progress, prepare, settings_frame
+from cohort.tables.results import Registry
+from cohort.tables.study_results import StudyResults
+
+HEADLINE_DAYS = 365
+
+
+def analyse(registry: Registry, *, progress: Progress | None = None) -> StudyResults:
+    """Run every stage of the study on a registry.
+
+    Raises RegistryError when no patient was accepted, EstimationError when none gives time at risk.
+    """
+    say = progress or (lambda text: None)
+    if registry["patients"].empty:
+        raise RegistryError(
+            "No row of the patients table could be accepted, so there is nothing to report. "
+            "`cohort normalize SOURCE --out DIR` writes each rejected row with its reason."
+        )
+    say("Placing sightings among treated vertebrae")
+    cohort = prepare(registry)
+    say("Estimating incidence")
+    incidence = occurrence.incidence(cohort)
+    curves = occurrence.curves(cohort)
+    say("Counting time at risk")
+    rates = occurrence.rates(cohort)
+    proportions = occurrence.proportions(cohort)
+    say("Fitting hazard models")
+    hazards = risk.hazards(cohort)
+    odds = risk.odds(cohort)
+    say("Repeating the main figures under other choices")
+    sensitivity = variants.sensitivity(cohort)
+    say("Placing the literature beside them")
+    published = literature.beside(literature.figures(), incidence, rates, proportions, registry.study)
+    return StudyResults(
+        registry=registry,
+        period=_period(cohort),
+        headline=_headline(cohort, incidence.frame),
+        accounting=registry.accounting,
+        problems=describe.problems(registry),
+        missingness=describe.missingness(registry),
+        flow_patients=describe.flow_of_patients(cohort),
+        flow_sightings=describe.flow_of_sightings(cohort),
+        table_one=describe.table_one(cohort),
+        incidence=incidence,
+        curves=curves,
+        at_risk=occurrence.numbers_at_risk(cohort),
+        proportions=proportions,
+        rates=rates,
+        cox=hazards,
+        logistic=odds,
+        mechanisms=describe.mechanisms(cohort),
+        judged=describe.judged(cohort),
+        sensitivity=sensitivity,
+        literature=published,
+        settings=settings_frame(registry.study),
+        onset=describe.onset(cohort),
+        notes=_notes(cohort, hazards.frame),
+    )
+
+
+def _period(cohort: Cohort) -> tuple[pd.Timestamp, pd.Timestamp]:
+    return cohort.tables["augmentations"]["date"].min(), cohort.tables["patients"]["follow_up_end"].max()
+
+
+def _headline(cohort: Cohort, incidence: pd.DataFrame) -> pd.DataFrame:
+    main = cohort.follow_up.loc[cohort.follow_up["in_main"], "patient_id"]
+    vertebrae = int(cohort.augmentations["patient_id"].isin(main).sum())
+    rows = [
+        {"key": "patients", "label": "patients treated", "estimate": len(main), "n": len(main), "unit": "patients"},
+        {"key": "vertebrae", "label": "vertebrae treated", "estimate": vertebrae, "n": vertebrae, "unit": "vertebrae"},
+    ]
+    at_year = incidence[incidence["time"] == HEADLINE_DAYS]
+    wanted = (
+        ("same", "per_relation", "same", "same-level refracture"),
+        ("adjacent", "per_relation", "adjacent", "adjacent-level refracture"),
+        ("remote", "per_relation", "remote", "remote refracture"),
+        ("deaths", "composite", "death", "death before any refracture"),
+    )
+    for key, curve, outcome, label in wanted:
+        found = at_year[(at_year["curve"] == curve) & (at_year["outcome"] == outcome)]
+        if found.empty:
+            continue
+        row = found.iloc[0]
+        rows.append(
+            {
+                "key": key,
+                "label": label,
+                "estimate": row["estimate"],
+                "conf_low": row["conf_low"],
+                "conf_high": row["conf_high"],
+                "n_events": row["n_events"],
+                "n": row["n_patients"],
+                "unit": "per cent",
+                "window_days": HEADLINE_DAYS,
+            }
+        )
+    columns = ["key", "label", "estimate", "conf_low", "conf_high", "n_events", "n", "unit", "window_days"]
+    return pd.DataFrame(rows).reindex(columns=columns)
+
+
+def _notes(cohort: Cohort, hazards: pd.DataFrame) -> list[str]:
+    counted = cohort.sightings[cohort.sightings["counted"] == "yes"]
+    notes = []
+    implied, unproven = int((counted["implied"] == "yes").sum()), int((counted["onset_unproven"] == "yes").sum())
+    if implied:
+        notes.append(
+            f"{implied} of {len(counted)} counted refractures are implied by a later augmentation that nobody listed."
+        )
+    if unproven:
+        notes.append(
+            f"{unproven} of {len(counted)} counted refractures lack a clear film near enough to prove their onset."
+        )
+    unjudged = counted[(counted["relation"] == "same") & (counted["kind_judged"] == "unjudged")]
+    same = counted[counted["relation"] == "same"]
+    if len(unjudged):
+        from_films = int((unjudged["origin_of_row"] == "imaging").sum())
+        notes.append(
+            f"{len(unjudged)} of {len(same)} counted same-level refractures could not be judged, "
+            f"{from_films} of them seen on films only."
+        )
+    few = hazards[hazards["note"].str.contains("patients only", na=False)]
+    if len(few):
+        notes.append(
+            f"{len(few)} hazard ratios rest on events in fewer than {risk.FEW_CLUSTERS} patients; "
+            "their intervals are too narrow to rely on."
+        )
+    return notes

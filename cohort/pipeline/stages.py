@@ -1,0 +1,159 @@
+"""The order of the stages: read, classify, follow. This package alone knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from cohort import atrisk, intake, refracture
+from cohort.domain.errors import DefinitionError
+from cohort.domain.study import StudyDefinition, load_study
+from cohort.tables.results import CountingProcess, Registry
+
+Progress = Callable[[str], None]
+CLASSIFY_COLUMNS = (
+    "fracture_id", "patient_id", "date", "level", "implied", "repeat_of", "relation", "distance", "side", "sandwiched",
+    "augmentation_id", "treated_for", "days_since", "relation_earliest", "kind_judged", "counted",
+    "not_counted_because", "onset_unproven",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A registry whose sightings are placed: what every estimate of one study starts from."""
+
+    registry: Registry
+    sightings: pd.DataFrame
+    augmentations: pd.DataFrame
+
+    @property
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        """The canonical tables."""
+        return self.registry.tables
+
+    @property
+    def study(self) -> StudyDefinition:
+        """The settings in force."""
+        return self.registry.study
+
+    @cached_property
+    def follow_up(self) -> pd.DataFrame:
+        """One row per patient: entry, exit, origin, and whether the main figures include them."""
+        return atrisk.follow_up_table(self.tables, self.augmentations, self.study)
+
+    @property
+    def stages(self) -> tuple[Mapping[str, pd.DataFrame], pd.DataFrame, pd.DataFrame, StudyDefinition]:
+        """The four arguments every function of `cohort.atrisk` takes."""
+        return self.tables, self.sightings, self.augmentations, self.study
+
+
+def definition_for(source: str | Path, study: str | Path | StudyDefinition | None = None) -> StudyDefinition:
+    """The study given, else `study.toml` in the source folder, else the built-in defaults."""
+    if isinstance(study, StudyDefinition):
+        return study
+    if study is not None:
+        return load_study(Path(study))
+    beside = Path(source) / "study.toml"
+    return load_study(beside) if beside.is_file() else StudyDefinition()
+
+
+def read(
+    source: str | Path, study: str | Path | StudyDefinition | None = None, *, progress: Progress | None = None
+) -> Registry:
+    """Read a raw registry into canonical tables, with every row accounted for.
+
+    source : a folder of tables or a workbook. study : a StudyDefinition, a study file, or None for `study.toml` in the
+    folder (else the defaults).
+    Raises RegistryError with a sentence where the source is no registry.
+    """
+    return intake.read(source, definition_for(source, study), progress)
+
+
+def prepare(registry: Registry) -> Cohort:
+    """Classify a registry's sightings under its study."""
+    study = registry.study
+    classified = refracture.classify(
+        registry.tables, relation=study.relation, judgement=study.judgement, at_risk=study.at_risk
+    )
+    return Cohort(registry, classified.sightings, classified.augmentations)
+
+
+def under(cohort: Cohort, study: StudyDefinition) -> Cohort:
+    """The same registry under other settings."""
+    return prepare(replace(cohort.registry, study=study))
+
+
+def classify(registry: Registry) -> pd.DataFrame:
+    """One row per sighting with its relation, attribution and whether it counts; columns as in docs/definitions.md."""
+    return prepare(registry).sightings
+
+
+def person_time(registry: Registry) -> pd.DataFrame:
+    """Vertebra-days at risk and counted refractures by level and role, over all patients but incomplete ones."""
+    return atrisk.person_time(*prepare(registry).stages)
+
+
+def at_risk(
+    registry: Registry,
+    *,
+    unit: Literal["patient", "vertebra"] = "patient",
+    endpoint: str = "composite",
+    role: str = "adjacent",
+) -> CountingProcess:
+    """Counting-process rows for the estimators.
+
+    unit "patient": time to the first refracture of `endpoint` (same, adjacent, remote, retreated, composite), with
+    death competing. unit "vertebra": rows of every vertebra in `role` (treated, adjacent, remote), split where role or
+    exposure changes.
+    """
+    cohort = prepare(registry)
+    if unit == "patient":
+        return atrisk.first_event_rows(*cohort.stages, endpoint=endpoint)  # type: ignore[arg-type]
+    if unit == "vertebra":
+        return atrisk.vertebra_rows(*cohort.stages, role=role)  # type: ignore[arg-type]
+    raise DefinitionError(f"The unit {unit!r} is not known; it may be patient or vertebra.")
+
+
+def printed_sightings(sightings: pd.DataFrame) -> pd.DataFrame:
+    """The sightings as `cohort classify` writes them: its columns, whole numbers without decimals, ISO dates."""
+    frame = sightings.loc[:, list(CLASSIFY_COLUMNS)].copy()
+    for name in ("distance", "days_since"):
+        frame[name] = frame[name].astype("Int64")
+    frame["date"] = frame["date"].dt.strftime("%Y-%m-%d")
+    return frame
+
+
+def settings_frame(study: StudyDefinition) -> pd.DataFrame:
+    """Every setting with its value, its default and what it means."""
+    rows: list[dict[str, Any]] = []
+    for section, field in type(study).model_fields.items():
+        part = getattr(study, section)
+        if section == "tables":
+            continue
+        default = field.get_default(call_default_factory=True)
+        for name, info in type(part).model_fields.items():
+            rows.append(
+                {
+                    "section": section,
+                    "setting": name,
+                    "value": _text(getattr(part, name)),
+                    "default": _text(getattr(default, name)),
+                    "description": info.description or "",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {_text(item)}" for key, item in value.items())
+    if isinstance(value, tuple):
+        return ", ".join(_text(item) for item in value)
+    if value is None:
+        return ""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
