@@ -68,8 +68,8 @@ def report(
 ) -> None:
     """The main job: a raw registry in, a finished report out.
 
-    Writes report.html (one file, no network, printable), every table as CSV, and manifest.json. The folder is replaced at
-    once when the report is complete, so that a reader or a scheduled job never sees half of one.
+    Writes report.html (one file, no network, printable), every table as CSV, and manifest.json. The folder is
+    replaced at once when the report is complete, so that a reader or a scheduled job never sees half of one.
     """
     with progress() as say:
         from cohort.pipeline import analyse, read
@@ -95,7 +95,8 @@ def normalize(
 ) -> None:
     """Raw tables in, canonical tables out, with an account of every row.
 
-    Writes one file per canonical table, rejected.csv (each rejected row with its reason), warnings.csv and accounting.csv.
+    Writes one file per canonical table, rejected.csv (each rejected row with its reason), warnings.csv and
+    accounting.csv.
     """
     if format not in ("csv", "parquet"):
         raise UsageError(f"--format {format}: it may be csv or parquet.")
@@ -193,7 +194,7 @@ def options(
 
 @contextmanager
 def progress() -> Iterator[Any]:
-    """A line of progress on standard error: a spinner on a terminal, timed lines elsewhere; nothing before one second."""
+    """Progress on standard error: a spinner on a terminal, timed lines elsewhere; nothing before one second."""
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -283,7 +284,7 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(FAILED)
     except Exception:
-        # A fault of ours: the traceback helps whoever repairs it, but only when asked for, since values may identify patients.
+        # A fault of ours: its traceback is shown only when asked for, since values in it may identify patients.
         if os.environ.get("COHORT_DEBUG"):
             traceback.print_exc()
         kind, _, trace = sys.exc_info()

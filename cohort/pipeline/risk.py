@@ -113,9 +113,7 @@ def odds(cohort: Cohort) -> Estimates:
             parts.append(part.assign(n_known=int((~lost).sum()), n_lost=int(lost.sum())))
     return Estimates(
         pd.concat(parts, ignore_index=True),
-        {
-            "method": f"logistic regression at {horizon} days, weighted for loss to follow-up, robust by patient"
-        },
+        {"method": f"logistic regression at {horizon} days, weighted for loss to follow-up, robust by patient"},
     )
 
 
