@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -91,15 +91,13 @@ def normalize(
     out: OutDir,
     study: Study = None,
     force: Force = False,
-    format: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
+    format: Annotated[Literal["csv", "parquet"], typer.Option("--format", help="csv or parquet.")] = "csv",
 ) -> None:
     """Raw tables in, canonical tables out, with an account of every row.
 
     Writes one file per canonical table, rejected.csv (each rejected row with its reason), warnings.csv and
     accounting.csv.
     """
-    if format not in ("csv", "parquet"):
-        raise UsageError(f"--format {format}: it may be csv or parquet.")
     _may_write_folder(out, force=force)
     with progress() as say:
         from cohort.intake import write_canonical
@@ -266,12 +264,12 @@ def _say_accounting(registry: Registry) -> None:
     for column in table.columns[1:]:
         column.justify = "right"
     for row in registry.accounting.itertuples():
-        table.add_row(row.table, f"{row.rows_read:,}", f"{row.rows_accepted:,}", f"{row.rows_rejected:,}")
+        table.add_row(str(row.table), f"{row.rows_read:,}", f"{row.rows_accepted:,}", f"{row.rows_rejected:,}")
     console = Console()
     console.print(table)
     reasons = registry.rejected.groupby(["table", "reason"], sort=False).size().sort_values(ascending=False)
-    for (name, reason), count in reasons.head(8).items():
-        console.print(f"  {name}: {count:,} x {reason}", highlight=False, markup=False)
+    for row in reasons.head(8).reset_index(name="count").itertuples():
+        console.print(f"  {row.table}: {row.count:,} x {row.reason}", highlight=False, markup=False)
 
 
 def main() -> None:

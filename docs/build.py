@@ -48,8 +48,8 @@ def study_file() -> str:
     lines = [
         "# The study file",
         "",
-        "Written by `docs/build.py` from `cohort/domain/study.py`. A `study.toml` beside the tables states what differs",
-        "from these defaults; an unknown setting is an error. The report prints every setting in force.",
+        "Written by `docs/build.py` from `cohort/domain/study.py`. A `study.toml` beside the tables states what",
+        "differs from these defaults; an unknown setting is an error. The report prints every setting in force.",
         "",
         "## Where the tables are: `[tables.<name>]`",
         "",

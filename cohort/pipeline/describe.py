@@ -173,6 +173,7 @@ def table_one(cohort: Cohort) -> pd.DataFrame:
         ),
     ]
     frame = pd.concat(parts, ignore_index=True)
+    frame = frame[(frame["variable"] != "level") | (frame["n"] > 0)].reset_index(drop=True)
     return frame.assign(label=frame["variable"].map(labels).fillna(frame["variable"]))
 
 

@@ -12,11 +12,12 @@ from cohort import atrisk, estimate
 from cohort.domain.clock import DAYS_PER_YEAR
 from cohort.domain.errors import EstimationError
 from cohort.domain.outcomes import REFRACTURE_RELATIONS
-from cohort.pipeline.stages import Cohort
+from cohort.pipeline.stages import Cohort, under
 from cohort.tables.results import CountingProcess, Estimates
 
 CURVE_END_DAYS = 760
 RISK_TABLE_DAYS = tuple(round(DAYS_PER_YEAR / 12 * month) for month in (0, 3, 6, 9, 12, 15, 18, 21, 24))
+NEAR_LEVELS = 3
 PER_RELATION, COMPOSITE = "per_relation", "composite"
 
 
@@ -25,7 +26,7 @@ def first_events(cohort: Cohort, endpoint: str) -> CountingProcess:
 
     Raises EstimationError when nobody is at risk.
     """
-    process = atrisk.first_event_rows(*cohort.stages, endpoint=endpoint)  # type: ignore[arg-type]
+    process = cohort.first_events(endpoint)
     if process.frame.empty:
         raise EstimationError(
             "No patient gives time at risk with a known first treatment, so there is nothing to estimate. "
@@ -101,17 +102,16 @@ def rates(cohort: Cohort) -> Estimates:
     """Counted refractures per 1,000 vertebra-years by level and role, and per 100 patient-years by relation.
 
     Intervals allow for several vertebrae and events per patient. The variant without_healed repeats the rates without
-    days on which only kind `new` could count.
+    days on which only kind `new` could count; within_three gives remote levels within three of a treated one, since
+    these are imaged more like the adjacent ones.
     """
-    main = cohort.follow_up["in_main"].to_numpy()
-    person_time = atrisk.person_time_by_patient(*cohort.stages)
-    ids = set(cohort.follow_up.loc[main, "patient_id"])
-    person_time = person_time[person_time["patient_id"].isin(ids)]
+    person_time = _main_person_time(cohort)
     parts = [
         _vertebra_rates(person_time, by, variant, healed)
         for by in (["role"], ["level", "role"])
         for variant, healed in (("main", False), ("without_healed", True))
     ]
+    parts.append(_vertebra_rates(_remote_within(cohort, person_time, NEAR_LEVELS), ["role"], "within_three", False))
     parts.append(_patient_rates(cohort, person_time))
     return Estimates(
         pd.concat(parts, ignore_index=True),
@@ -147,12 +147,29 @@ def curve(process: CountingProcess, times: list[int], confidence: float) -> pd.D
         id="id",
         cluster="cluster",
         at=times or None,
+        causes_named=process.causes,
         confidence=confidence,
     )
-    names = dict(enumerate(process.causes, 1))
-    frame = fitted.frame.copy()
-    frame["outcome"] = frame["outcome"].map(lambda c: names.get(int(c), "event_free") if not isinstance(c, str) else c)
-    return frame.assign(n_patients=process.frame["id"].nunique())
+    return fitted.frame.assign(n_patients=process.frame["id"].nunique())
+
+
+def _main_person_time(cohort: Cohort) -> pd.DataFrame:
+    """Person-time of the main population by patient, level and role."""
+    person_time = atrisk.person_time_by_patient(*cohort.stages)
+    main = cohort.follow_up.loc[cohort.follow_up["in_main"], "patient_id"]
+    return person_time[person_time["patient_id"].isin(main)]
+
+
+def _remote_within(cohort: Cohort, person_time: pd.DataFrame, reach: int) -> pd.DataFrame:
+    """Remote person-time within `reach` levels of a treated one: what a wider reach calls adjacent, less what is."""
+    wider = _main_person_time(under(cohort, cohort.study.with_("relation", reach=reach)))
+    keys, values = ["patient_id", "level", "role"], ["vertebra_days", "healed_days", "events"]
+
+    def adjacent(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[frame["role"] == "adjacent"].set_index(keys)[values]
+
+    near = adjacent(wider).sub(adjacent(person_time), fill_value=0).reset_index()
+    return near[near["vertebra_days"] > 0].assign(role="remote")
 
 
 def _vertebra_rates(person_time: pd.DataFrame, by: list[str], variant: str, without_healed: bool) -> pd.DataFrame:
@@ -163,15 +180,20 @@ def _vertebra_rates(person_time: pd.DataFrame, by: list[str], variant: str, with
         .sum()
         .reset_index()
     )
-    fitted = estimate.rate_by(sums, events="events", person_days="days", cluster="patient_id", by=by, per=1000)
-    return fitted.assign(unit="vertebra", measure="per 1,000 vertebra-years", variant=variant)
+    fitted = estimate.rate_by(sums, events="events", person_days="days", cluster="patient_id", by=by, per=1000).frame
+    level = fitted["level"].astype("object") if "level" in by else ""
+    return fitted.assign(level=level, unit="vertebra", measure="per 1,000 vertebra-years", variant=variant)
 
 
 def _patient_rates(cohort: Cohort, person_time: pd.DataFrame) -> pd.DataFrame:
     follow_up = cohort.follow_up[cohort.follow_up["in_main"]]
     time = (follow_up["exit_day"] - follow_up["entry_day"]).to_numpy()
-    role_of = {"same": ("treated",), "adjacent": ("adjacent",), "remote": ("remote",)}
-    role_of["any"] = ("treated", "adjacent", "remote")
+    role_of: dict[str, tuple[str, ...]] = {
+        "same": ("treated",),
+        "adjacent": ("adjacent",),
+        "remote": ("remote",),
+        "any": ("treated", "adjacent", "remote"),
+    }
     parts = []
     for outcome, roles in role_of.items():
         events = person_time[person_time["role"].isin(roles)].groupby("patient_id")["events"].sum()
@@ -186,5 +208,7 @@ def _patient_rates(cohort: Cohort, person_time: pd.DataFrame) -> pd.DataFrame:
             )
         )
     sums = pd.concat(parts, ignore_index=True)
-    fitted = estimate.rate_by(sums, events="events", person_days="days", cluster="patient_id", by=["outcome"], per=100)
-    return fitted.assign(unit="patient", measure="per 100 patient-years", variant="main")
+    fitted = estimate.rate_by(
+        sums, events="events", person_days="days", cluster="patient_id", by=["outcome"], per=100
+    ).frame
+    return fitted.assign(level="", unit="patient", measure="per 100 patient-years", variant="main")

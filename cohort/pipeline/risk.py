@@ -6,7 +6,9 @@ read for the exposure its set was chosen for, never for the covariates beside it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,17 +27,16 @@ FEW_CLUSTERS = 20
 
 @dataclass(frozen=True)
 class Exposure:
-    """An exposure as it enters a model: `scale` turns the column into the unit the ratio is read in."""
+    """An exposure and the words its ratio is read in."""
 
     name: str
     label: str
-    scale: float = 1.0
 
 
 EXPOSURES = (
     Exposure("cleft", "Intravertebral cleft before treatment"),
     Exposure("leak", "Cement leak into the disc"),
-    Exposure("height_restoration", "Anterior height restored, per 10 percentage points", 10.0),
+    Exposure("height_restoration", "Anterior height restored, per 10 percentage points"),
     Exposure("t_score", "T-score, per SD higher"),
     Exposure("corticosteroids", "Chronic corticosteroids"),
     Exposure("anti_osteoporotic", "Anti-osteoporotic drug, current"),
@@ -61,26 +62,20 @@ def coded(frame: pd.DataFrame) -> pd.DataFrame:
 
 def hazards(cohort: Cohort) -> Estimates:
     """Cause-specific Cox models per relation, crude and adjusted, on vertebra rows clustered by patient."""
+
+    def fit(rows: pd.DataFrame, terms: list[str]) -> Estimates:
+        return estimate.cox(
+            rows, covariates=terms, exit="exit", event="cause", entry="entry", id="id", cluster="cluster"
+        )
+
     parts = []
     for outcome in REFRACTURE_RELATIONS:
         process = atrisk.vertebra_rows(*cohort.stages, role=ROLE_OF[outcome])  # type: ignore[arg-type]
         rows = coded(process.frame)
-        for exposure, model, adjusted_for in _models(cohort):
-            parts.append(
-                _one_model(
-                    rows,
-                    outcome,
-                    exposure,
-                    model,
-                    adjusted_for,
-                    lambda data, terms: estimate.cox(
-                        data, covariates=terms, exit="exit", event="cause", entry="entry", id="id", cluster="cluster"
-                    ),
-                    event="cause",
-                )
-            )
+        event = rows["cause"] == 1
+        parts += [_one_model(rows, event, outcome, model, fit) for model in _models(cohort)]
     return Estimates(
-        pd.concat(parts, ignore_index=True),
+        pd.DataFrame(parts),
         {"method": "Cox, Efron ties, days since the first augmentation, robust by patient; other causes censor"},
     )
 
@@ -91,73 +86,84 @@ def odds(cohort: Cohort) -> Estimates:
     Patients observed from their first augmentation on; exposures as known on that day.
     """
     horizon = cohort.study.models.horizon_days
+
+    def fit(rows: pd.DataFrame, terms: list[str]) -> Estimates:
+        return estimate.ipcw_logistic(
+            rows, covariates=terms, horizon=horizon, exit="exit", cause="cause", of=1, cluster="cluster"
+        )
+
     baseline = coded(atrisk.baseline(cohort.tables, cohort.augmentations, cohort.study))
     parts = []
     for outcome in REFRACTURE_RELATIONS:
-        process = first_events(cohort, outcome)
-        rows = process.frame.loc[process.frame["entry"] == 0, ["patient_id", "id", "cluster", "entry", "exit", "cause"]]
+        frame = first_events(cohort, outcome).frame
+        rows = frame.loc[frame["entry"] == 0, ["patient_id", "id", "cluster", "entry", "exit", "cause"]]
         rows = rows.merge(baseline.drop(columns=["id", "cluster"], errors="ignore"), on="patient_id", how="left")
-        lost = (rows["cause"] == 0) & (rows["exit"] < horizon)
-        for exposure, model, adjusted_for in _models(cohort):
-            part = _one_model(
-                rows,
-                outcome,
-                exposure,
-                model,
-                adjusted_for,
-                lambda data, terms: estimate.ipcw_logistic(
-                    data, covariates=terms, horizon=horizon, exit="exit", cause="cause", of=1, cluster="cluster"
-                ),
-                event="cause",
-            )
-            parts.append(part.assign(n_known=int((~lost).sum()), n_lost=int(lost.sum())))
+        event = (rows["cause"] == 1) & (rows["exit"] <= horizon)
+        parts += [_one_model(rows, event, outcome, model, fit) for model in _models(cohort)]
     return Estimates(
-        pd.concat(parts, ignore_index=True),
+        pd.DataFrame(parts),
         {"method": f"logistic regression at {horizon} days, weighted for loss to follow-up, robust by patient"},
     )
 
 
-def _models(cohort: Cohort) -> list[tuple[Exposure, str, tuple[str, ...]]]:
+@dataclass(frozen=True)
+class Model:
+    """One exposure and what its model adjusts for."""
+
+    exposure: Exposure
+    adjusted_for: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Crude or adjusted."""
+        return "adjusted" if self.adjusted_for else "crude"
+
+
+def _models(cohort: Cohort) -> list[Model]:
     adjustment = cohort.study.models.adjustment
-    models = []
-    for exposure in EXPOSURES:
-        models.append((exposure, "crude", ()))
-        if exposure.name in adjustment:
-            models.append((exposure, "adjusted", tuple(adjustment[exposure.name])))
-    return models
+    sets = [(exposure, adjusted) for exposure in EXPOSURES for adjusted in ((), adjustment.get(exposure.name, ()))]
+    return list(dict.fromkeys(Model(exposure, tuple(adjusted)) for exposure, adjusted in sets))
 
 
-def _one_model(rows, outcome, exposure, model, adjusted_for, fit, event):  # type: ignore[no-untyped-def]
-    """The row of the exposure from its own model, with what it rests on; a model that cannot be fitted says why."""
-    terms = [exposure.name, *adjusted_for]
-    complete = rows[rows[terms].notna().all(axis=1)]
-    events = complete[event] == 1
-    exposed = complete[exposure.name] > 0
-    said = {
+def _one_model(
+    rows: pd.DataFrame,
+    event: pd.Series,
+    outcome: str,
+    model: Model,
+    fit: Callable[[pd.DataFrame, list[str]], Estimates],
+) -> dict[str, Any]:
+    """The exposure's own row of its own model, with what it rests on; a model that cannot be fitted says why.
+
+    The estimator is given every row and leaves out incomplete ones itself, so that weights for loss see them all.
+    """
+    exposure = model.exposure.name
+    terms = [exposure, *model.adjusted_for]
+    complete = rows[terms].notna().all(axis=1)
+    values = rows.loc[complete, exposure]
+    events = event & complete
+    binary = set(values.unique()) <= {0.0, 1.0}
+    said: dict[str, Any] = {
         "outcome": outcome,
-        "exposure": exposure.name,
-        "label": exposure.label,
-        "model": model,
-        "adjusted_for": ", ".join(adjusted_for),
-        "n_patients": complete["cluster"].nunique(),
-        "n_units": complete["id"].nunique(),
+        "exposure": exposure,
+        "label": model.exposure.label,
+        "model": model.name,
+        "adjusted_for": ", ".join(model.adjusted_for),
+        "n_patients": rows.loc[complete, "cluster"].nunique(),
+        "n_units": rows.loc[complete, "id"].nunique(),
         "n_events": int(events.sum()),
-        "n_exposed_events": int((events & exposed).sum())
-        if set(complete[exposure.name].unique()) <= {0.0, 1.0}
-        else np.nan,
-        "n_incomplete": int(rows["id"].nunique() - complete["id"].nunique()),
+        "n_exposed_events": int((events & (rows[exposure] == 1)).sum()) if binary else np.nan,
+        "n_incomplete": int(rows["id"].nunique() - rows.loc[complete, "id"].nunique()),
     }
-    notes = []
+    row: dict[str, Any] = {"term": exposure, "estimate": np.nan, "conf_low": np.nan, "conf_high": np.nan}
     try:
-        fitted = fit(complete, terms).frame
-        row = fitted[fitted["term"] == exposure.name].iloc[0].to_dict()
-        notes.append(str(row.get("note") or ""))
+        fitted = fit(rows, terms).frame
+        row = {str(k): v for k, v in fitted[fitted["term"] == exposure].iloc[0].items()}
+        notes = [str(row.get("note") or "")]
     except EstimationError as error:
-        row = {"term": exposure.name, "estimate": np.nan, "conf_low": np.nan, "conf_high": np.nan}
-        notes.append(str(error))
+        notes = [str(error)]
     if said["n_events"] < FEW_EVENTS_PER_PARAMETER * len(terms):
         notes.append(f"{said['n_events']} events for {len(terms)} parameters")
-    clusters = complete.loc[events, "cluster"].nunique()
+    clusters = rows.loc[events, "cluster"].nunique()
     if clusters < FEW_CLUSTERS:
         notes.append(f"events in {clusters} patients only: the interval is too narrow to rely on")
-    return pd.DataFrame([{**row, **said, "note": "; ".join(n for n in notes if n)}])
+    return {**row, **said, "note": "; ".join(note for note in notes if note)}

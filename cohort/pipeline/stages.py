@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +30,7 @@ class Cohort:
     registry: Registry
     sightings: pd.DataFrame
     augmentations: pd.DataFrame
+    _first_events: dict[str, CountingProcess] = field(default_factory=dict, repr=False)
 
     @property
     def tables(self) -> Mapping[str, pd.DataFrame]:
@@ -50,6 +51,13 @@ class Cohort:
     def stages(self) -> tuple[Mapping[str, pd.DataFrame], pd.DataFrame, pd.DataFrame, StudyDefinition]:
         """The four arguments every function of `cohort.atrisk` takes."""
         return self.tables, self.sightings, self.augmentations, self.study
+
+    def first_events(self, endpoint: str) -> CountingProcess:
+        """Patient rows to the first refracture of an endpoint; made once, read by every figure that rests on them."""
+        if endpoint not in self._first_events:
+            rows = atrisk.first_event_rows(*self.stages, endpoint=endpoint)  # type: ignore[arg-type]
+            self._first_events[endpoint] = rows
+        return self._first_events[endpoint]
 
 
 def definition_for(source: str | Path, study: str | Path | StudyDefinition | None = None) -> StudyDefinition:
@@ -131,11 +139,11 @@ def printed_sightings(sightings: pd.DataFrame) -> pd.DataFrame:
 def settings_frame(study: StudyDefinition) -> pd.DataFrame:
     """Every setting with its value, its default and what it means."""
     rows: list[dict[str, Any]] = []
-    for section, field in type(study).model_fields.items():
+    for section, whole in type(study).model_fields.items():
         part = getattr(study, section)
         if section == "tables":
             continue
-        default = field.get_default(call_default_factory=True)
+        default = whole.get_default(call_default_factory=True)
         for name, info in type(part).model_fields.items():
             rows.append(
                 {

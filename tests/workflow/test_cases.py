@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from cohort.atrisk import person_time
 from cohort.domain.study import StudyDefinition, load_study
 from cohort.intake import read
 from cohort.refracture import classify
@@ -154,6 +155,53 @@ def test_case_4_the_old_fracture_between_treated_vertebrae_is_no_event(sighting)
         counted="no", not_counted_because="old", kept="no",
     )  # fmt: skip
     assert tells(sighting("c4-ct-L2"), repeat_of="c4-m3-L2", counted="no", not_counted_because="repeat")
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "other_side", "event", "mechanisms"),
+    [
+        # The legend of Figure 2A has both endplates broken and cement at the superior one.
+        (
+            "c2-index",
+            {"fracture_endplate": "both", "cement_endplate": "superior"},
+            "c2-w6-L4",
+            "endplate_unfilled;underfilled_with_disc_leak",
+        ),
+        # Whether cement touched the inferior endplate in case 3, or how little filled the cleft in case 4: no matter.
+        ("c3-index", {"cement_endplate": "none"}, "c3-w5-L4", "endplate_unfilled;fracture_missed"),
+        ("c4-index", {"cleft_filled": "none"}, "c4-m3-L1", "cleft_unfilled"),
+    ],
+)
+def test_the_other_side_of_a_conflict_does_what_the_readme_says(registry, augmentation, other_side, event, mechanisms):
+    tables, study = dict(registry.tables), registry.study
+    changed = tables["augmentations"].copy()
+    changed.loc[changed["augmentation_id"] == augmentation, list(other_side)] = list(other_side.values())
+    tables["augmentations"] = changed
+    again = classify(tables, relation=study.relation, judgement=study.judgement, at_risk=study.at_risk)
+    assert again.sightings.set_index("fracture_id").loc[event, "mechanisms"] == mechanisms
+
+
+def test_case_1_without_the_word_new_the_edema_of_l3_would_be_its_old_fracture(registry):
+    # A film alone cannot tell a healed fracture from a new one: the judgement `new` makes the event.
+    tables, study = dict(registry.tables), registry.study
+    unjudged = tables["fractures"].copy()
+    unjudged.loc[unjudged["fracture_id"] == "c1-w4-L3", "kind"] = None
+    tables["fractures"] = unjudged
+    again = classify(tables, relation=study.relation, judgement=study.judgement, at_risk=study.at_risk)
+    row = again.sightings.set_index("fracture_id").loc["c1-w4-L3"]
+    assert (row["repeat_of"], row["not_counted_because"]) == ("c1-prior:L3", "repeat")
+
+
+def test_the_events_of_person_time_are_those_of_the_stories(registry, classified):
+    # Four same-level refractures, two adjacent ones at L3, and the L1 fracture before it was treated.
+    counts = person_time(registry.tables, classified.sightings, classified.augmentations, registry.study)
+    events = counts[counts["events"] > 0]
+    assert [(row.level, row.role, row.events) for row in events.itertuples()] == [
+        ("L1", "treated", 1),
+        ("L1", "remote", 1),
+        ("L3", "adjacent", 2),
+        ("L4", "treated", 3),
+    ]
 
 
 def test_nothing_is_implied_since_every_second_procedure_follows_a_film(classified):

@@ -1,0 +1,307 @@
+"""A published figure stands beside the registry's own only with the reasons why the two compare, or do not.
+
+Reasons are given in the order unit, denominator, window, censoring, definition. One that says the two are different
+quantities makes `comparable` "no"; one that says they are one quantity under different conditions makes it "partly".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from cohort.domain.clock import DAYS_PER_YEAR
+from cohort.domain.outcomes import REFRACTURE_RELATIONS
+from cohort.domain.study import StudyDefinition
+from cohort.literature import tables
+from cohort.tables.results import Estimates
+
+COLUMNS: Final = (
+    "study_key", "citation", "year", "quantity", "event_level", "unit", "window_days", "numerator", "denominator",
+    "percent", "wilson_low", "wilson_high", "confidence", "definition_note", "registry_outcome", "registry_measure",
+    "registry_estimate", "registry_low", "registry_high", "comparable", "why", "statement", "version",
+)  # fmt: skip
+
+SAME_WINDOW: Final = 0.10  # a window this near (as a share of the study's) is the same one
+NEAREST_WINDOW: Final = 0.35  # and up to here the nearest; beyond, a figure has no counterpart
+REFERENCE_WINDOW_DAYS: Final = 365  # stands beside a figure that names no window
+
+INCIDENCE: Final = "cumulative incidence at {days} days, death competing"
+PROPORTION: Final = "simple proportion of patients followed to {days} days"
+VERTEBRA_RISK: Final = "{days}-day risk of a vertebra in this role, from its rate per vertebra-year"
+
+_OUTCOMES: Final = (*REFRACTURE_RELATIONS, "any")
+_PATIENT: Final = ("patient", "patient (=vertebra)")
+_VERTEBRA: Final = ("vertebra", "adjacent vertebra")
+_ROLE: Final = {"same": "treated", "adjacent": "adjacent", "remote": "remote"}
+_TIER_WORDS: Final = {
+    "radiographic": "a change on film, with or without pain",
+    "clinical": "a change on film with pain, or the registry's own judgement",
+    "retreated": "a second augmentation of the level",
+}
+
+
+@dataclass
+class _Verdict:
+    """Reasons collected so far."""
+
+    different: list[str] = field(default_factory=list)
+    conditions: list[str] = field(default_factory=list)
+
+    @property
+    def comparable(self) -> str:
+        return "no" if self.different else "partly" if self.conditions else "yes"
+
+    @property
+    def why(self) -> str:
+        reasons = [*self.different, *self.conditions]
+        return (
+            " ".join(reasons)
+            if reasons
+            else "Same unit, event and window, and events counted over the same kind of group."
+        )
+
+
+def beside(
+    figures: pd.DataFrame,
+    incidence: Estimates,
+    rates: Estimates,
+    proportions: Estimates,
+    study: StudyDefinition,
+    *,
+    headlines: pd.DataFrame | None = None,
+    readings: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """The review's headline figures, then published figures of the same unit, event and window, beside the registry's.
+
+    figures : `tables.figures()`. Of these, patients or vertebrae with an event level of the registry, a per cent, and a
+        window near one of the study's appear (readings with `placed` = yes).
+    incidence, rates, proportions : the registry's results; fractions, and rates per 1,000 vertebra-years. A crude share
+        with a fixed window is set beside the simple proportion, everything else of patients beside the cumulative
+        incidence; a share of vertebrae beside `1 - exp(-rate * window)`.
+    headlines, readings : `tables.headlines()` and `tables.figure_readings()` unless given.
+
+    Returns one row per figure with the columns of `COLUMNS`: first the headlines in the order of the review, then the
+    figures by event level, window and study. `percent` and every interval are per cent, so `registry_estimate`,
+    `registry_low` and `registry_high` are too. Nothing is rounded; a missing number was not published. `statement` and
+    `version` (as stated, recomputed, corrected, pooled elsewhere) are filled for the headlines and "" otherwise.
+
+    >>> curve = {"outcome": ["adjacent"], "curve": ["per_relation"], "time": [365]}
+    >>> incidence = Estimates(pd.DataFrame({**curve, "estimate": [0.11], "conf_low": [0.09], "conf_high": [0.13]}))
+    >>> rates = Estimates(pd.DataFrame(columns=["unit", "level", "role", "estimate", "conf_low", "conf_high"]))
+    >>> frame = beside(tables.figures(), incidence, rates, proportions=incidence, study=StudyDefinition())
+    >>> frame.query("study_key == 'multifidus2022'")[["percent", "registry_estimate", "comparable"]].to_numpy().tolist()
+    [[12.04, 11.0, 'yes']]
+    """
+    own = _Own(incidence.frame, rates.frame, proportions.frame)
+    published = pd.concat(
+        [
+            _headline_rows(tables.headlines() if headlines is None else headlines),
+            _figure_rows(figures, tables.figure_readings() if readings is None else readings, study),
+        ],
+        ignore_index=True,
+    )
+    # The published tables are fixed and small; nothing here grows with the registry.
+    placed = [_place(row, own, study) for row in published.to_dict("records")]
+    return pd.DataFrame(placed, columns=list(COLUMNS)).astype(
+        {name: "float64" for name in COLUMNS if name in _NUMBERS},
+    )
+
+
+_NUMBERS: Final = (
+    "year", "window_days", "numerator", "denominator", "percent", "wilson_low", "wilson_high",
+    "registry_estimate", "registry_low", "registry_high",
+)  # fmt: skip
+
+
+def _headline_rows(headlines: pd.DataFrame) -> pd.DataFrame:
+    label = headlines["quantity"] + " (" + headlines["statement"] + ", " + headlines["version"] + ")"
+    return headlines.assign(quantity=label)
+
+
+def _figure_rows(figures: pd.DataFrame, readings: pd.DataFrame, study: StudyDefinition) -> pd.DataFrame:
+    placed = figures.merge(readings[readings["placed"] == "yes"], on=["study_key", "quantity"])
+    near = placed["window_days"].map(lambda days: _nearest_window(days, study)[1] <= NEAREST_WINDOW)
+    order = pd.Categorical(placed["event_level"], categories=list(_OUTCOMES), ordered=True)
+    rows = placed.assign(_order=order, unit_in_source="", statement="", version="")[near.to_numpy(dtype=bool)]
+    return rows.sort_values(["_order", "window_days", "study_key"], kind="stable").drop(columns="_order")
+
+
+def _place(row: Mapping[Hashable, Any], own: _Own, study: StudyDefinition) -> dict[str, Any]:
+    verdict = _Verdict()
+    days = _window(row, study, verdict)
+    found = own.find(row, days)
+    _judge(row, found, days, study, verdict)
+    note = "; ".join(
+        part
+        for part in (
+            f"tier: {row['tier']}" if row["tier"] else "",
+            "counts untreated vertebrae only" if row["counts"] == "untreated" else "",
+            row["remark"],
+        )
+        if part
+    )
+    return {
+        **{name: row[name] for name in COLUMNS[:13]},
+        "definition_note": note,
+        "registry_outcome": found.outcome,
+        "registry_measure": found.measure,
+        "registry_estimate": found.estimate,
+        "registry_low": found.low,
+        "registry_high": found.high,
+        "comparable": verdict.comparable,
+        "why": verdict.why,
+        "statement": row["statement"],
+        "version": row["version"],
+    }
+
+
+def _nearest_window(days: float, study: StudyDefinition) -> tuple[int, float]:
+    """The study's window nearest to these days, and how far off they are as a share of it."""
+    windows = np.array(study.models.windows_days, dtype=np.float64)
+    off = np.abs(windows - days) / windows
+    nearest = int(off.argmin())
+    return int(windows[nearest]), float(off[nearest])
+
+
+def _window(row: Mapping[Hashable, Any], study: StudyDefinition, verdict: _Verdict) -> int:
+    """The registry window to set beside a figure; conditions of a window that is not the same are noted."""
+    if row["window_kind"] == "none" or np.isnan(row["window_days"]):
+        return _nearest_window(REFERENCE_WINDOW_DAYS, study)[0]
+    days, off = _nearest_window(row["window_days"], study)
+    written = round(row["window_days"])
+    if row["window_kind"] == "mean":
+        verdict.conditions.append(
+            f"A mean or median follow-up of {written} days stands in for the window of {days} days."
+        )
+    elif row["window_kind"] == "minimum":
+        verdict.conditions.append(
+            f"Followed for at least {written} days, some far longer; the registry's window is {days} days."
+        )
+    elif row["window_kind"] == "maximum":
+        verdict.conditions.append(
+            f"Followed for up to {written} days, most for less; the registry's window is {days} days."
+        )
+    elif off > SAME_WINDOW:
+        verdict.conditions.append(f"The window is {written} days, the registry's {days} days.")
+    return days
+
+
+def _judge(row: Mapping[Hashable, Any], found: _Found, days: int, study: StudyDefinition, verdict: _Verdict) -> None:
+    different, conditions = verdict.different, verdict.conditions
+    if row["basis"] == "cases":
+        different.append(
+            f"A share of those with the event (unit: {row['unit']}), not a risk: without the share among all treated "
+            "it does not say who fractures."
+        )
+        return
+    if not found.outcome:
+        different.append(
+            "Change of height without symptoms: the registry judges it as settling and counts no refracture."
+        )
+    elif row["unit"] in _VERTEBRA:
+        different.append(
+            "The unit is a vertebra without its time at risk; "
+            f"the registry's value is a rate turned into a {days}-day risk."
+        )
+    elif row["unit"] not in _PATIENT:
+        different.append(f"The unit ({row['unit']}) is no patient.")
+    if row["unit_in_source"]:
+        different.append(f"The unit is misquoted: the source's percentage is of each {row['unit_in_source']}.")
+    if row["basis"] == "range":
+        different.append("A range quoted from several sources, without numerator and denominator.")
+    elif np.isnan(row["denominator"]) and row["basis"] == "crude":
+        conditions.append("The denominator is not printed.")
+    if row["window_kind"] == "none":
+        different.append("No window is given, so the share depends on an unknown length of follow-up.")
+    _judge_censoring(row, conditions)
+    _judge_definition(row, found, study, verdict)
+    if found.outcome and np.isnan(found.estimate):
+        different.append("The registry has no estimate for this window.")
+
+
+def _judge_censoring(row: Mapping[Hashable, Any], conditions: list[str]) -> None:
+    if row["basis"] == "pooled":
+        conditions.append("Crude or pooled over studies with different follow-up and definitions.")
+    elif row["basis"] == "crude" and row["window_kind"] in ("mean", "minimum", "maximum"):
+        conditions.append("Crude: loss and death before the end are counted as no fracture.")
+
+
+def _judge_definition(row: Mapping[Hashable, Any], found: _Found, study: StudyDefinition, verdict: _Verdict) -> None:
+    tier, own_tier = row["tier"], study.judgement.tier
+    if found.outcome == "same":
+        if tier in ("unstated", ""):
+            verdict.conditions.append(f"The definition is not stated; the registry's is {_TIER_WORDS[own_tier]}.")
+        elif "radiographic" in (tier, own_tier) and tier != own_tier:
+            # From 0.56 to 63 %: with same-level refracture the definition, not the population, makes the rate.
+            verdict.different.append(f"Defined as {_TIER_WORDS[tier]}; the registry's is {_TIER_WORDS[own_tier]}.")
+        elif tier != own_tier:
+            verdict.conditions.append(f"Defined as {_TIER_WORDS[tier]}; the registry's is {_TIER_WORDS[own_tier]}.")
+    elif found.outcome:
+        if tier == "radiographic":
+            verdict.conditions.append("Scheduled or repeated imaging also finds fractures without symptoms.")
+        elif tier != "clinical":
+            verdict.conditions.append("It is not stated whether fractures without symptoms were looked for.")
+        if row["counts"] == "untreated":
+            verdict.conditions.append("Treated vertebrae are left out; the registry's any level includes them.")
+        elif found.outcome == "any":
+            verdict.conditions.append("It is not stated whether treated vertebrae count; in the registry they do.")
+    if found.outcome in ("adjacent", "remote") and study.relation.reach != 1:
+        verdict.conditions.append(f"The registry takes vertebrae up to {study.relation.reach} levels away as adjacent.")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The registry's value for one published figure, in per cent; NaN where it has none."""
+
+    outcome: str = ""
+    measure: str = ""
+    estimate: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
+
+
+class _Own:
+    """The registry's estimates, by outcome and window."""
+
+    def __init__(self, incidence: pd.DataFrame, rates: pd.DataFrame, proportions: pd.DataFrame) -> None:
+        curve = np.where(incidence["outcome"] == "any", "composite", "per_relation")
+        self.incidence = incidence[incidence["curve"] == curve]
+        self.proportions = proportions
+        main = rates["variant"] == "main" if "variant" in rates else np.ones(len(rates), dtype=bool)
+        every_level = rates["level"].isna() | (rates["level"].astype(str) == "")
+        self.rates = rates[main & every_level & (rates["unit"] == "vertebra")]
+
+    def find(self, row: Mapping[Hashable, Any], days: int) -> _Found:
+        """The counterpart of one published figure at a window of the study."""
+        outcome = str(row["event_level"])
+        if outcome not in _OUTCOMES or row["basis"] == "cases":
+            return _Found()
+        if row["unit"] in _VERTEBRA:
+            return self._vertebra_risk(outcome, days)
+        if row["basis"] == "crude" and row["window_kind"] == "fixed":
+            found = _at(self.proportions, outcome, days, PROPORTION)
+            if not np.isnan(found.estimate):
+                return found
+        return _at(self.incidence, outcome, days, INCIDENCE)
+
+    def _vertebra_risk(self, outcome: str, days: int) -> _Found:
+        role = _ROLE.get(outcome, "")
+        measure = VERTEBRA_RISK.format(days=days)
+        rows = self.rates[self.rates["role"] == role]
+        if rows.empty:
+            return _Found(outcome, measure)
+        per_year = rows.iloc[0][["estimate", "conf_low", "conf_high"]].to_numpy(dtype=np.float64) / 1000
+        risk = -100 * np.expm1(-per_year * days / DAYS_PER_YEAR)
+        return _Found(outcome, measure, *(float(value) for value in risk))
+
+
+def _at(frame: pd.DataFrame, outcome: str, days: int, measure: str) -> _Found:
+    rows = frame[(frame["outcome"] == outcome) & (frame["time"] == days)]
+    if rows.empty:
+        return _Found(outcome, measure.format(days=days))
+    values = 100 * rows.iloc[0][["estimate", "conf_low", "conf_high"]].to_numpy(dtype=np.float64)
+    return _Found(outcome, measure.format(days=days), *(float(value) for value in values))

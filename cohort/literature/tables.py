@@ -1,0 +1,114 @@
+"""The published figures as typed tables; a blank in the data is missing here, never filled in.
+
+Every loader returns a fresh frame: text as object, "" where blank; numbers as float64, NaN where blank.
+`data/README.md` says where the figures come from and what each column means.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Final
+
+import pandas as pd
+
+from cohort.literature.arithmetic import percent, wilson
+
+VERSIONS: Final = ("as stated", "recomputed", "corrected", "pooled elsewhere")
+FILES: Final = (
+    "figures", "effects", "review_statements", "definitions", "codes", "headlines", "figure_readings",
+)  # fmt: skip
+TIERS: Final = ("radiographic", "clinical", "retreated", "unstated")
+WINDOW_KINDS: Final = ("fixed", "mean", "minimum", "maximum", "none")
+BASES: Final = ("crude", "survival", "pooled", "range", "cases")
+
+_NUMBERS: Final[dict[str, tuple[str, ...]]] = {
+    "figures": (
+        "year", "window_days", "numerator", "denominator", "percent", "ci_low", "ci_high", "wilson_low", "wilson_high",
+    ),
+    "effects": ("estimate", "ci_low", "ci_high", "year"),
+    "review_statements": ("numerator", "denominator"),
+    "definitions": ("year", "height_loss_percent", "height_loss_mm", "kyphosis_deg"),
+    "codes": (),
+    "headlines": ("window_days", "numerator", "denominator", "percent"),
+    "figure_readings": (),
+}  # fmt: skip
+
+
+def data_file(name: str) -> Traversable:
+    """The shipped file of one table, for copying as it is.
+
+    >>> data_file("figures").name
+    'figures.csv'
+    """
+    return files("cohort.literature").joinpath("data", f"{name}.csv")
+
+
+def figures() -> pd.DataFrame:
+    """Published figures, one row per figure.
+
+    `window_days` is a number; `window_at_least` is true where the source gives a minimum ("730 days or more").
+
+    >>> figures().query("study_key == 'yang2019'")["window_days"].tolist()
+    [730.0, 730.0]
+    """
+    return _load("figures").copy()
+
+
+def effects() -> pd.DataFrame:
+    """Published effect estimates with intervals, one row per exposure and outcome of a study."""
+    return _load("effects").copy()
+
+
+def review_statements() -> pd.DataFrame:
+    """The quantitative and causal statements of the review, with the arithmetic redone and what does not add up."""
+    return _load("review_statements").copy()
+
+
+def definitions() -> pd.DataFrame:
+    """Published definitions of same-level refracture, each with the figure it produced where one was found."""
+    produced = figures()[["study_key", "quantity", "unit", "window_days", "numerator", "denominator", "percent"]]
+    return _load("definitions").merge(produced, on=["study_key", "quantity"], how="left")
+
+
+def codes() -> pd.DataFrame:
+    """Codes of procedures, diagnoses and drugs; `confidence` says whether each was confirmed."""
+    return _load("codes").copy()
+
+
+def headlines() -> pd.DataFrame:
+    """The review's headline figures, as stated and as recomputed or corrected, with what kind of figure each is.
+
+    `percent` is the printed one, else computed from numerator and denominator unless the version is "as stated": what
+    the review did not print stays missing there.
+
+    >>> rows = headlines().query("statement == 'S07'")
+    >>> rows[["version", "unit", "percent"]].round(2).to_numpy().tolist()  # doctest: +NORMALIZE_WHITESPACE
+    [['as stated', 'patient', 12.0], ['corrected', 'adjacent vertebra', 12.07], ['corrected', 'patient', 50.0]]
+    """
+    frame = _load("headlines").copy()
+    computed = pd.Series(percent(frame["numerator"], frame["denominator"]), index=frame.index)
+    frame["percent"] = frame["percent"].fillna(computed.where(frame["version"] != "as stated"))
+    frame["wilson_low"], frame["wilson_high"] = wilson(frame["numerator"], frame["denominator"])
+    cited = figures().drop_duplicates("study_key").set_index("study_key")
+    frame["citation"] = frame["study_key"].map(cited["citation"])
+    frame["year"] = frame["study_key"].map(cited["year"])
+    return frame
+
+
+def figure_readings() -> pd.DataFrame:
+    """How each figure of patients or vertebrae with a window is read beside a registry, or why it is not placed."""
+    return _load("figure_readings").copy()
+
+
+@cache
+def _load(name: str) -> pd.DataFrame:
+    with data_file(name).open("r", encoding="utf-8") as file:
+        frame = pd.read_csv(file, dtype=str, keep_default_na=False)
+    if name == "figures":
+        frame["window_at_least"] = frame["window_days"].str.startswith(">=")
+        frame["window_days"] = frame["window_days"].str.removeprefix(">=")
+    for column in _NUMBERS[name]:
+        frame[column] = pd.to_numeric(frame[column].where(frame[column] != "")).astype("float64")
+    return frame

@@ -1,0 +1,42 @@
+"""The published figures as files, each figure with how surely it was read; a registry's own beside them when given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from cohort.domain.errors import OutputError
+from cohort.literature.tables import data_file
+from cohort.tables.study_results import StudyResults
+
+WRITTEN: Final = ("figures", "effects", "review_statements", "definitions", "headlines", "figure_readings")
+COMPARISON: Final = "comparison.csv"
+
+
+def write_literature(out: Path, own: StudyResults | None = None) -> list[Path]:
+    """Write the published tables into a folder, and `comparison.csv` when a registry's results are given.
+
+    The published tables are written byte for byte as shipped, so that no blank is filled and no confidence lost;
+    `comparison.csv` is `own.literature`, unrounded. Returns the files in the order written.
+
+    Raises OutputError when the folder cannot be written.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_literature(Path(folder))[0].name
+    'figures.csv'
+    """
+    written = []
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in WRITTEN:
+            path = out / f"{name}.csv"
+            path.write_bytes(data_file(name).read_bytes())
+            written.append(path)
+        if own is not None:
+            path = out / COMPARISON
+            own.literature.to_csv(path, index=False)
+            written.append(path)
+    except OSError as error:
+        raise OutputError(f"The published figures cannot be written to {out}: {error.strerror}.") from error
+    return written

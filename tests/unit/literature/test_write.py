@@ -1,0 +1,37 @@
+"""The published figures as files: as they were gathered, with a registry's own beside them only when there is one."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from cohort.domain.errors import OutputError
+from cohort.literature import beside, figures, write_literature
+from cohort.literature.tables import data_file
+
+
+def test_without_a_registry_the_published_tables_are_written_as_they_are(tmp_path):
+    written = write_literature(tmp_path / "out")
+    assert [path.name for path in written][:3] == ["figures.csv", "effects.csv", "review_statements.csv"]
+    assert not (tmp_path / "out" / "comparison.csv").exists()
+    for path in written:
+        assert path.read_bytes() == data_file(path.stem).read_bytes()
+    assert "confidence" in pd.read_csv(tmp_path / "out" / "figures.csv").columns
+
+
+def test_with_a_registry_its_own_figures_stand_beside(tmp_path, incidence, rates, proportions):
+    from cohort.domain.study import StudyDefinition
+
+    own = SimpleNamespace(literature=beside(figures(), incidence, rates, proportions, StudyDefinition()))
+    write_literature(tmp_path, own)
+    comparison = pd.read_csv(tmp_path / "comparison.csv")
+    assert len(comparison) == len(own.literature)
+    assert comparison["confidence"].notna().all()
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(OutputError, match="cannot be written to"):
+        write_literature(tmp_path / "taken")
