@@ -1,1 +1,25 @@
-"""Who was at risk, when, and exposed to what."""
+"""Who was at risk, when, and exposed to what (REGISTRY.md section 7)."""
+
+from cohort.atrisk.baseline import baseline
+from cohort.atrisk.endpoints import ENDPOINTS, first_event_left_out, first_event_rows
+from cohort.atrisk.followup import follow_up_table, left_out
+from cohort.atrisk.guard import group_at_entry, refuse_time_varying, require_fixed
+from cohort.atrisk.medication import courses
+from cohort.atrisk.persontime import person_time, person_time_by_patient
+from cohort.atrisk.vertebra import vertebra_rows
+
+__all__ = [
+    "ENDPOINTS",
+    "baseline",
+    "courses",
+    "first_event_left_out",
+    "first_event_rows",
+    "follow_up_table",
+    "group_at_entry",
+    "left_out",
+    "person_time",
+    "person_time_by_patient",
+    "refuse_time_varying",
+    "require_fixed",
+    "vertebra_rows",
+]

@@ -46,7 +46,7 @@ class TreatedHistory:
         cls, patient: IntArray, place: IntArray, day: IntArray, indication: IntArray, row: IntArray
     ) -> TreatedHistory:
         """Build from rows that are already unique per patient, position and day, in any order."""
-        order = np.lexsort((place, day, patient))
+        order = np.argsort(pack(patient, day) * 32 + place, kind="stable")
         patient, place, day, indication, row = (a[order] for a in (patient, place, day, indication, row))
         vertebra_day = pack(key_of(patient, place), day)
         vertebra_order = np.argsort(vertebra_day, kind="stable")
@@ -90,9 +90,11 @@ class TreatedHistory:
 
     def sessions(self) -> tuple[IntArray, IntArray]:
         """Patient and day of every dated session, unique, in order."""
-        dated = self.day != BEFORE_INDEX
-        pairs = np.unique(self._patient_day[dated])
-        first = np.searchsorted(self._patient_day, pairs, side="left")
+        dated = np.flatnonzero(self.day != BEFORE_INDEX)
+        pairs = self._patient_day[dated]
+        starts = np.ones(len(pairs), dtype=bool)
+        starts[1:] = pairs[1:] != pairs[:-1]
+        first = dated[starts]
         return self.patient[first], self.day[first]
 
     def _of_patient(self, index: IntArray, patient: IntArray) -> BoolArray:
