@@ -31,17 +31,18 @@ def estimates(registry: Registry) -> pd.DataFrame:
     cohort = prepare(registry)
     rows = []
     for row in occurrence.incidence(cohort).frame.itertuples():
-        prefix = "incidence" if row.curve == occurrence.PER_RELATION else "composite"
-        rows.append((f"{prefix}.{row.outcome}.{int(row.time)}", row.estimate, row.conf_low, row.conf_high))
+        prefix = "incidence" if row.curve == occurrence.PER_RELATION or row.outcome == "any" else "incidence/composite"
+        rows.append((f"{prefix}/{row.outcome}/{int(row.time)}", row.estimate, row.conf_low, row.conf_high))
     rates = occurrence.rates(cohort).frame
     rates = rates[rates["variant"] == "main"]
-    for row in rates[(rates["unit"] == "vertebra") & rates["level"].isna()].itertuples():
-        rows.append((f"rate.vertebra.{row.role}", row.estimate, row.conf_low, row.conf_high))
+    for row in rates[rates["unit"] == "vertebra"].itertuples():
+        key = f"rate/vertebra/{row.level or 'all'}/{row.role}"
+        rows.append((key, row.estimate, row.conf_low, row.conf_high))
     for row in rates[rates["unit"] == "patient"].itertuples():
-        rows.append((f"rate.patient.{row.outcome}", row.estimate, row.conf_low, row.conf_high))
+        rows.append((f"rate/patient/{row.outcome}", row.estimate, row.conf_low, row.conf_high))
     for name, fitted in (("cox", risk.hazards(cohort)), ("logistic", risk.odds(cohort))):
         for row in fitted.frame.itertuples():
-            key = f"{name}.{row.outcome}.{row.exposure}.{row.model}"
+            key = f"{name}/{row.outcome}/{row.exposure}/{row.model}"
             rows.append((key, np.log(row.estimate), np.log(row.conf_low), np.log(row.conf_high)))
     return pd.DataFrame(rows, columns=["key", "estimate", "low", "high"])
 
@@ -87,7 +88,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     stored = Path(__file__).parents[1] / "cohort" / "synthetic" / "marginal.json"
-    truth = {key: value["value"] for key, value in json.loads(stored.read_text())["estimands"].items()}
+    truth = {entry["key"]: entry["value"] for entry in json.loads(stored.read_text())["values"]}
     job = partial(one, patients=args.patients, messy=args.messy)
     parts = []
     with ProcessPoolExecutor(args.workers) as pool:

@@ -73,9 +73,9 @@ def report(
     """
     with progress() as say:
         from cohort.pipeline import analyse, read
-        from cohort.report import build_report, check_target
+        from cohort.report import build_report, refuse_if_taken
 
-        check_target(out, force=force)
+        refuse_if_taken(out, force=force)
         registry = read(_existing(source), study, progress=say)
         results = analyse(registry, progress=say)
         say("Drawing and writing the report")
@@ -268,8 +268,8 @@ def _say_accounting(registry: Registry) -> None:
     console = Console()
     console.print(table)
     reasons = registry.rejected.groupby(["table", "reason"], sort=False).size().sort_values(ascending=False)
-    for row in reasons.head(8).reset_index(name="count").itertuples():
-        console.print(f"  {row.table}: {row.count:,} x {row.reason}", highlight=False, markup=False)
+    for row in reasons.head(8).reset_index(name="n_rows").itertuples():
+        console.print(f"  {row.table}: {row.n_rows:,} x {row.reason}", highlight=False, markup=False)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from cohort.atrisk.events import SAME, counted
 from cohort.atrisk.followup import LEFT_OUT, follow_up_table
 from cohort.atrisk.members import Members, augmentation_days, codes, is_yes, level_codes
 from cohort.domain import spine
-from cohort.domain.clock import MISSING, NEVER, BoolArray, IntArray, to_days
+from cohort.domain.clock import MISSING, NEVER, BoolArray, IntArray
 from cohort.domain.errors import DefinitionError
 from cohort.domain.outcomes import INDICATIONS, REFRACTURE_RELATIONS
 from cohort.domain.study import StudyDefinition
@@ -135,15 +135,15 @@ def _first(
 
 
 def _early(members: Members, sightings: pd.DataFrame) -> tuple[IntArray, IntArray]:
-    """Patient and relation of kept sightings after the first treatment and on or before entry (readings no. 23).
+    """Patient and relation of refractures on or before entry: what only came too early to count (readings no. 23).
 
     One at a vertebra treated for another reason than fracture has the relation -1: no endpoint of its own.
     """
     patient = members.rows_of(sightings, "sightings")
     relation = codes(sightings["relation"], REFRACTURE_RELATIONS)
-    early = (
-        is_yes(sightings["kept"]) & (relation >= 0) & (to_days(sightings["date"]) <= members.follow_up.entry[patient])
-    )
+    place = members.places(patient, level_codes(sightings["level"]), "sightings")
+    too_early = (sightings["not_counted_because"] == "not_after_entry").to_numpy()
+    early = too_early & (relation >= 0) & spine.holds(members.levels[patient], place)
     for_fracture = np.maximum(codes(sightings["treated_for"], INDICATIONS), 0) == 0
     relation = np.where((relation == SAME) & ~for_fracture, -1, relation)
     return patient[early], relation[early]

@@ -12,7 +12,7 @@ from cohort.tables.results import Attrition, Registry
 from cohort.tables.schema import CANONICAL
 
 WATCHED = {
-    "patients": ("sex", "birth_date", "age_at_index", "t_score", "corticosteroids", "prior_fractures", "death_date"),
+    "patients": ("sex", "birth_date", "age_at_index", "t_score", "corticosteroids", "prior_fractures"),
     "augmentations": (
         "technique", "cement", "volume_ml", "indication", "cleft_before", "cleft_filled", "leak", "fracture_endplate",
         "cement_endplate", "fracture_filled", "anterior_mm_before", "anterior_mm_after", "anterior_mm_reference",
@@ -20,7 +20,7 @@ WATCHED = {
     "fractures": ("symptomatic", "trauma", "modality", "last_clear_date", "kind"),
     "imaging": ("anterior_mm", "kyphosis_deg", "edema", "cleft"),
     "assessments": ("pain",),
-    "medications": ("stop", "drug_class"),
+    "medications": ("drug_class",),
 }  # fmt: skip
 
 NUMERIC = (
@@ -99,14 +99,14 @@ def flow_of_sightings(cohort: Cohort) -> pd.DataFrame:
 
 def problems(registry: Registry) -> pd.DataFrame:
     """Rejections, blanked values and warnings by check, without any row's content."""
-    rejected = registry.rejected.assign(
-        outcome="reject", check=registry.rejected["reason"], sentence=registry.rejected["reason"]
-    )
+    reason = registry.rejected["reason"].astype("object").str.replace(r"\brow \d+", "another row", regex=True)
+    rejected = registry.rejected.assign(outcome="reject", check=reason, sentence=reason)
     noted = pd.concat(
         [rejected[["check", "outcome", "table", "column", "sentence"]],
          registry.warnings[["check", "outcome", "table", "column", "sentence"]]],
         ignore_index=True,
     ).fillna("")  # fmt: skip
+    noted["sentence"] = noted["sentence"].astype("object").str.replace(r"\brow \d+", "another row", regex=True)
     frame = (
         noted.groupby(["outcome", "table", "column", "check"], sort=False)
         .agg(n_rows=("sentence", "size"), sentence=("sentence", "first"))

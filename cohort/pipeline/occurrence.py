@@ -201,7 +201,7 @@ def _patient_rates(cohort: Cohort, person_time: pd.DataFrame) -> pd.DataFrame:
             pd.DataFrame(
                 {
                     "patient_id": follow_up["patient_id"].to_numpy(),
-                    "outcome": outcome,
+                    "relation": outcome,
                     "days": time,
                     "events": follow_up["patient_id"].map(events).fillna(0).to_numpy(),
                 }
@@ -209,6 +209,7 @@ def _patient_rates(cohort: Cohort, person_time: pd.DataFrame) -> pd.DataFrame:
         )
     sums = pd.concat(parts, ignore_index=True)
     fitted = estimate.rate_by(
-        sums, events="events", person_days="days", cluster="patient_id", by=["outcome"], per=100
+        sums, events="events", person_days="days", cluster="patient_id", by=["relation"], per=100
     ).frame
+    fitted = fitted.assign(outcome=fitted["relation"].astype("object")).drop(columns="relation")
     return fitted.assign(level="", unit="patient", measure="per 100 patient-years", variant="main")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cohort.domain import outcomes, spine
-from cohort.domain.clock import MISSING, BoolArray, IntArray, to_dates
+from cohort.domain.clock import MISSING, NEVER, BoolArray, IntArray, to_dates
 from cohort.domain.follow_up import follow_up
 from cohort.domain.study import AtRiskSettings, JudgementRules, RelationRules
 from cohort.domain.treated import key_of, pack
@@ -189,8 +189,13 @@ def _judge_all(
     history, imaged = evidence.treated.history, evidence.films
     treatment = history.latest(found.patient, found.place, found.day)
     treated_on = np.append(evidence.treated.day, MISSING)[treatment]
+    coming = history.first_from(found.patient, found.place, found.day)
     film = imaged.line.nearest(
-        key_of(found.patient, found.place), found.day, within=rules.film_days, later_than=treated_on
+        key_of(found.patient, found.place),
+        found.day,
+        within=rules.film_days,
+        later_than=treated_on,
+        no_later_than=np.append(evidence.treated.day, NEVER)[coming],
     )
     asked = (treatment >= 0) & (found.kind == KIND["unjudged"])
     judged = judge.judge(evidence, np.where(asked, film, -1), treatment, tells_of(found.symptomatic), rules)

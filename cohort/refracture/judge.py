@@ -252,9 +252,9 @@ def _pain_change(
     pain_after: FloatArray,
     rules: JudgementRules,
 ) -> FloatArray:
-    """The score nearest the film less the lowest other one after treatment and before it; NaN without either."""
+    """The score after treatment nearest the film less the lowest other one before the film; NaN without either."""
     patient, day = films.patient[film], films.day[film]
-    near = scores.line.nearest(patient, day, within=rules.pain_days)
+    near = scores.line.nearest(patient, day, within=rules.pain_days, later_than=treated_on)
     start, stop = scores.line.after(patient, treated_on), scores.line.at_or_after(patient, day)
     lowest = np.fmin(
         lowest_between(scores.pain, start, np.where(near >= 0, np.minimum(stop, np.maximum(near, start)), stop)),

@@ -37,10 +37,18 @@ class Line:
         """The first place after the day; may belong to the next key, or be len(self)."""
         return np.searchsorted(self.packed, pack(key, day), side="right").astype(np.int64)
 
-    def nearest(self, key: IntArray, day: IntArray, *, within: int, later_than: IntArray | None = None) -> IntArray:
+    def nearest(
+        self,
+        key: IntArray,
+        day: IntArray,
+        *,
+        within: int,
+        later_than: IntArray,
+        no_later_than: IntArray | None = None,
+    ) -> IntArray:
         """The place nearest a day, at most `within` days off, -1 if none; of two as near, the earlier.
 
-        later_than : only places after this day count, one per question.
+        later_than, no_later_than : only places after the one day and up to the other count, one per question.
         """
         n = len(self)
         if not n:
@@ -51,8 +59,9 @@ class Line:
         for place in (preceding, following):
             inside = np.clip(place, 0, n - 1)
             usable = (place >= 0) & (place < n) & (self.key[inside] == key)
-            if later_than is not None:
-                usable &= self.day[inside] > later_than
+            usable &= self.day[inside] > later_than
+            if no_later_than is not None:
+                usable &= self.day[inside] <= no_later_than
             gap = np.abs(self.day[inside] - day)
             apart.append(np.where(usable & (gap <= within), gap, within + 1))
         best = np.where(apart[0] <= apart[1], preceding, following)

@@ -38,6 +38,7 @@ SIGHTINGS = (
     Column("counted", "yes_no", ""),
     Column("onset_unproven", "yes_no", ""),
     Column("kept", "yes_no", ""),
+    Column("not_counted_because", "vocabulary", "", vocabulary=outcomes.NOT_COUNTED),
 )
 SIGHTING_DEFAULTS = {"kind_judged": "unjudged", "counted": "yes", "onset_unproven": "no", "kept": "yes"}
 
@@ -157,7 +158,11 @@ def placed(seen: pd.DataFrame, patients: pd.DataFrame, augmented: pd.DataFrame) 
     walk = {row.patient_id: Walk(row, augmented) for row in patients.itertuples()}
     seen = seen.copy()
     for row in seen.itertuples():
-        relation, distance, treated_for = walk[row.patient_id].place(str(row.level), whole_day(row.date))
+        day = whole_day(row.date)
+        relation, distance, treated_for = walk[row.patient_id].place(str(row.level), day)
+        untold = row.counted != "yes" and row.kept == "yes" and pd.isna(row.not_counted_because)
+        if untold and day <= walk[row.patient_id].entry:
+            seen.loc[row.Index, "not_counted_because"] = "not_after_entry"
         seen.loc[row.Index, "relation"] = relation
         if distance is not None:
             seen.loc[row.Index, "distance"] = distance

@@ -128,6 +128,15 @@ def test_a_first_refracture_on_or_before_entry_leaves_the_patient_out_of_that_an
     assert len(in_time.first_events("adjacent").frame) == 1
 
 
+@pytest.mark.parametrize(("level", "reason"), [("L2", "staged"), ("T2", "not_after_entry")])
+def test_a_staged_sighting_or_one_outside_the_range_at_risk_is_no_early_refracture(cohort_of, level, reason):
+    early = f"""
+        patient_id | date | level | counted | not_counted_because
+        a          | 15   | {level}    | no      | {reason}"""
+    late = one(cohort_of, sightings=early, patient="end | 110, enrolled_on | 25")
+    assert len(late.first_events("composite").frame) == 1
+
+
 def test_a_fracture_before_the_first_treatment_is_no_refracture(cohort_of):
     case = one(
         cohort_of,

@@ -1,0 +1,300 @@
+"""Hazard ratios: Cox's model on counting-process rows, with the patient as the unit that varies.
+
+The fit is `kernel.PartialLikelihood` climbed by `newton`. The robust variance sums score residuals over clusters
+(Lin and Wei 1989), without a small-sample factor, as R's `coxph(..., cluster=)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cohort.domain.clock import BoolArray, FloatArray, IntArray
+from cohort.domain.errors import EstimationError
+from cohort.estimate import report
+from cohort.estimate.design import Design, Rows, causes, design, rows_of, standardize, zero_one
+from cohort.estimate.kernel import PartialLikelihood, RiskSets, Ties, WeightKind, sum_by
+from cohort.estimate.newton import Maximum, climb, independent, invert_estimable
+from cohort.tables.results import Estimates
+
+
+@dataclass(frozen=True)
+class CoxFit:
+    """A fitted model on arrays; coefficients are NaN where aliased and infinite where unlimited.
+
+    kept : (p,) columns in the likelihood; varies : (p,) columns that vary among those at risk at an event.
+    """
+
+    likelihood: PartialLikelihood
+    rows: Rows
+    event: BoolArray
+    weight_kind: WeightKind
+    centre: FloatArray
+    scale: FloatArray
+    kept: BoolArray
+    varies: BoolArray
+    maximum: Maximum
+
+    @property
+    def coef(self) -> FloatArray:
+        """(p,) log hazard ratios per unit of each covariate."""
+        found = self.maximum.coef / self.scale[self.kept]
+        found = np.where(self.maximum.unlimited, np.copysign(np.inf, found), found)
+        result = np.full(len(self.kept), np.nan)
+        result[self.kept] = found
+        return result
+
+    @property
+    def limited(self) -> BoolArray:
+        """(p,) columns with a finite coefficient."""
+        result = self.kept.copy()
+        result[self.kept] = ~self.maximum.unlimited
+        return result
+
+    def naive_variance(self) -> FloatArray:
+        """Inverse information of the limited columns (q, q), on the scale of the covariates."""
+        inside = ~self.maximum.unlimited
+        scale = self.scale[self.limited]
+        return self._inverse()[np.ix_(inside, inside)] / np.outer(scale, scale)
+
+    def _inverse(self) -> FloatArray:
+        return invert_estimable(self.maximum.information, self.maximum.unlimited)
+
+    def influence(self) -> tuple[FloatArray, FloatArray]:
+        """What each cluster moves the limited coefficients (clusters, q), and how many clusters it stands for."""
+        residual = self.likelihood.score_residuals(self.maximum.coef)
+        to_coef = self._inverse()[:, ~self.maximum.unlimited] / self.scale[self.limited]
+        weight, cluster = self.rows.weight, np.unique(self.rows.cluster, return_inverse=True)[1]
+        size = int(cluster.max(initial=-1)) + 1
+        if self.weight_kind == "frequency":
+            copies = np.zeros(size)
+            np.maximum.at(copies, cluster, weight)
+            if (copies[cluster] != weight).any():
+                raise EstimationError(
+                    "Frequency weights must be the same in all rows of a cluster: a row of weight 3 stands for three "
+                    'clusters alike. For other weights say weight_kind="probability".'
+                )
+            return sum_by(cluster, residual, size) @ to_coef, copies
+        return sum_by(cluster, residual * weight[:, None], size) @ to_coef, np.ones(size)
+
+    def cumulative_hazard(self, x: FloatArray) -> tuple[FloatArray, IntArray, FloatArray, FloatArray]:
+        """Event times, stratum codes, cumulative hazard at covariates x (p,) and its model-based error, each (K,).
+
+        Tsiatis's estimator with the ties of the fit, as R's `survfit(coxph)`; the survival is exp(-hazard).
+        """
+        sets, maximum = self.likelihood.sets, self.maximum
+        z = ((x - self.centre) / self.scale)[self.kept]
+        hazard, spread, expected = self.likelihood.baseline_increments(maximum.coef)
+        opening = np.searchsorted(sets.stratum, sets.stratum, side="left")
+
+        def so_far(jumps: FloatArray) -> FloatArray:
+            total = np.concatenate([np.zeros((1, *jumps.shape[1:])), np.cumsum(jumps, axis=0)])
+            return total[1:] - total[opening]
+
+        ratio = float(np.exp(z @ maximum.coef))
+        moved = so_far(hazard)[:, None] * z - so_far(expected)
+        variance = so_far(spread) + np.einsum("kp,pq,kq->k", moved, self._inverse(), moved)
+        return sets.time, sets.stratum, ratio * so_far(hazard), ratio * np.sqrt(variance)
+
+    def robust_variance(self) -> FloatArray:
+        """Sandwich variance of the limited coefficients, summed over clusters (q, q)."""
+        influence, copies = self.influence()
+        result: FloatArray = influence.T @ (copies[:, None] * influence)
+        return result
+
+
+def fit_cox(
+    x: FloatArray,
+    event: BoolArray,
+    rows: Rows,
+    *,
+    ties: Ties = "efron",
+    weight_kind: WeightKind = "probability",
+    sets: RiskSets | None = None,
+) -> CoxFit:
+    """Fit on arrays; x (n, p) complete, event (n,) with at least one True, weights positive; sets : as `rows` say."""
+    standard, centre, scale = standardize(x, rows.weight)
+    if sets is None:
+        sets = RiskSets.of(rows.exit, event, rows.entry, rows.stratum)
+    full = PartialLikelihood.of(sets, standard, event, rows.weight, ties, weight_kind)
+    _, _, information = full.evaluate(np.zeros(x.shape[1]))
+    information = information / full.multiplier.sum()
+    varies = np.diag(information) > 1e-9
+    kept = independent(information)
+    likelihood = replace(full, x=standard[:, kept])
+    maximum = climb(likelihood.evaluate, int(kept.sum()), np.ptp(standard[:, kept], axis=0))
+    return CoxFit(likelihood, rows, event, weight_kind, centre, scale, kept, varies, maximum)
+
+
+def cox(
+    rows: pd.DataFrame,
+    covariates: Sequence[str],
+    *,
+    exit: str,
+    event: str,
+    entry: str | None = None,
+    weight: str | None = None,
+    strata: str | Sequence[str] | None = None,
+    id: str | None = None,
+    cluster: str | None = None,
+    ties: Ties = "efron",
+    of: int | None = None,
+    weight_kind: WeightKind = "probability",
+    robust: bool | None = None,
+    confidence: float = 0.95,
+    outcome: str = "",
+    model: str = "",
+) -> Estimates:
+    """Hazard ratios with robust and model-based standard errors.
+
+    rows : one row per unit and interval `(entry, exit]`; other arguments name its columns.
+    event : 0/1; or a column of causes with `of`, the number of the cause that is the event (cause-specific hazard).
+    id : rows of one unit, which may touch but not overlap. cluster : the patient, who may give several units.
+    weight_kind : "frequency" (a row of weight 3 is three rows, each in a cluster of its own) or "probability".
+    robust : default yes when there is a cluster, an id with several rows, or probability weights other than one.
+
+    Returns one row per term: estimate (hazard ratio per unit), conf_low, conf_high, coef, std_error (robust where
+    asked), naive_std_error, n_patients (clusters), n_units (ids), n_events, n_exposed_events (events at 1 of a 0/1
+    term, else missing), and `note`. A term that cannot be estimated keeps its row: aliased terms have no estimate,
+    a term that separates events from the rest has 0 or infinity and no limits; the note says which.
+    Raises EstimationError for missing columns, values that cannot be read, and rows without time at risk.
+
+    >>> days = pd.DataFrame({"exit": [5, 8, 9, 12, 14, 20], "event": [1, 1, 0, 1, 1, 0], "leak": [1, 0, 1, 1, 0, 0]})
+    >>> result = cox(days, ["leak"], exit="exit", event="event")
+    >>> round(float(result.frame["estimate"].iloc[0]), 3)
+    2.924
+    """
+    if ties not in ("efron", "breslow"):
+        raise EstimationError(f"ties must be efron or breslow, and is {ties!r}.")
+    plan = design(rows, covariates)
+    base = rows_of(
+        rows, exit_=exit, entry=entry, weight=weight, id_=id, cluster=cluster, strata=strata, weight_kind=weight_kind
+    )
+    happened = zero_one(rows, event, "the event") if of is None else causes(rows, event) == of
+    used = plan.complete & (base.weight > 0)
+    x = plan.matrix[base.weight[plan.complete] > 0]
+    base, happened = select(base, used), happened[used]
+    if robust is None:
+        robust = base.clustered or (weight_kind == "probability" and bool((base.weight != 1).any()))
+
+    return hazard_estimates(
+        plan,
+        x,
+        happened,
+        base,
+        ties=ties,
+        weight_kind=weight_kind,
+        robust=robust,
+        confidence=confidence,
+        common={"outcome": outcome, "model": model, "measure": "hazard_ratio"},
+        settings={
+            "method": "Cox partial likelihood",
+            "weights": weight_kind if weight is not None else "none",
+            "strata": strata,
+        },
+    )
+
+
+def hazard_estimates(
+    plan: Design,
+    x: FloatArray,
+    happened: BoolArray,
+    base: Rows,
+    *,
+    ties: Ties,
+    weight_kind: WeightKind,
+    robust: bool,
+    confidence: float,
+    common: dict[str, Any],
+    settings: dict[str, Any],
+    sets: RiskSets | None = None,
+) -> Estimates:
+    """Fit and put into the tidy frame, one row per term, also where there is nothing to fit."""
+    settings = {
+        **settings,
+        "ties": ties,
+        "variance": "robust, summed over clusters, no small-sample factor" if robust else "inverse information",
+        "confidence": confidence,
+        "n_clusters": base.n_patients,
+        **plan.settings,
+    }
+    frequency = weight_kind == "frequency"
+    counts = base.weight if frequency else np.ones(len(base.exit))
+    n_events = float(counts[happened].sum())
+    common = {
+        **common,
+        "term": list(plan.terms),
+        "n_patients": base.n_patients,
+        "n_units": base.n_units,
+        "n_events": n_events,
+        "variable": list(plan.variables),
+        "n_exposed_events": _exposed_events(x, happened, counts),
+    }
+    p = len(plan.terms)
+    nothing = np.full(p, np.nan)
+    if not happened.any():
+        settings["loglik"] = (0.0, 0.0)
+        reason = "no event: nothing can be estimated" if len(x) else "no complete row: nothing can be estimated"
+        return report.estimates(
+            {**common, **report.wald(nothing, nothing, confidence), "naive_std_error": nothing, "note": reason},
+            settings,
+        )
+
+    fit = fit_cox(x, happened, base, ties=ties, weight_kind=weight_kind, sets=sets)
+    settings["loglik"] = (fit.maximum.null_loglik, fit.maximum.loglik)
+    settings["score_statistic"] = fit.maximum.score_statistic
+    settings["converged"] = fit.maximum.converged
+    naive, error = nothing.copy(), nothing.copy()
+    if fit.limited.any():
+        naive[fit.limited] = np.sqrt(np.diag(fit.naive_variance()))
+        error = naive.copy()
+        if robust:
+            error[fit.limited] = np.sqrt(np.diag(fit.robust_variance())) if base.n_patients > 1 else np.nan
+    with_event = len(np.unique(base.cluster[happened]))
+    shared = report.robust_notes(n_events, base.n_patients, with_event, bool(robust))
+    if not fit.maximum.converged and not fit.maximum.unlimited.any():
+        shared.append("the fit did not converge")
+    notes = ["; ".join([*_term_note(fit, j, x[:, j], happened), *shared]) for j in range(p)]
+    return report.estimates(
+        {**common, **report.wald(fit.coef, error, confidence), "naive_std_error": naive, "note": notes}, settings
+    )
+
+
+def select(rows: Rows, keep: BoolArray) -> Rows:
+    """The rows kept."""
+    return replace(
+        rows,
+        entry=rows.entry[keep],
+        exit=rows.exit[keep],
+        weight=rows.weight[keep],
+        id=rows.id[keep],
+        cluster=rows.cluster[keep],
+        stratum=rows.stratum[keep],
+    )
+
+
+def _exposed_events(x: FloatArray, event: BoolArray, counts: FloatArray) -> FloatArray:
+    binary = np.isin(x, (0.0, 1.0)).all(axis=0)
+    result: FloatArray = np.where(binary, (counts * event) @ x, np.nan)
+    return result
+
+
+def _term_note(fit: CoxFit, j: int, values: FloatArray, event: BoolArray) -> list[str]:
+    if not fit.varies[j]:
+        if len(np.unique(values)) <= 1:
+            return ["the same for everyone: nothing to compare"]
+        return ["the same for all at risk whenever an event happened: nothing to compare"]
+    if not fit.kept[j]:
+        return ["told by the covariates before it: left out of the fit"]
+    if fit.limited[j]:
+        return []
+    if np.isin(values, (0.0, 1.0)).all():
+        if not event[values == 1].any():
+            return ["no event among the exposed: the hazard ratio is 0 without an upper limit from this method"]
+        if not event[values == 0].any():
+            return ["every event among the exposed: the hazard ratio has no upper bound"]
+    return ["separates those with an event from the rest: the hazard ratio has no finite estimate"]

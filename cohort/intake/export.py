@@ -1,0 +1,84 @@
+"""The canonical registry on disk: normalizing what is written here changes nothing and rejects nothing."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.csv  # type: ignore[import-untyped]
+
+from cohort.domain.errors import OutputError
+from cohort.intake.assemble import written_text
+from cohort.tables.results import Registry
+from cohort.tables.schema import CANONICAL, REQUIRED_TABLES
+
+Format = Literal["csv", "parquet"]
+
+
+def write_canonical(registry: Registry, out: Path, format: Format = "csv") -> list[Path]:
+    """Write the canonical tables, rejected.csv, accounting.csv and warnings.csv into the folder `out`.
+
+    Optional tables that the source did not have are not written. Dates are ISO days, missing values empty cells.
+    Raises OutputError when the folder cannot be written.
+    """
+    if format not in ("csv", "parquet"):
+        raise OutputError(f"The format {format} is not known; choose csv or parquet.")
+    written: list[Path] = []
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        there = set(registry.inputs["table"]) if len(registry.inputs) else set()
+        for name in CANONICAL:
+            frame = registry.tables[name]
+            if name not in REQUIRED_TABLES and name not in there and not len(frame):
+                continue
+            text = written_text(frame.drop(columns="source_row", errors="ignore"))
+            path = out / f"{name}.{format}"
+            if format == "csv":
+                _write_csv(text, path)
+            else:
+                _typed(frame.drop(columns="source_row", errors="ignore")).to_parquet(path, index=False)
+            written.append(path)
+        for label in ("rejected", "accounting", "warnings"):
+            path = out / f"{label}.csv"
+            _write_csv(getattr(registry, label), path)
+            written.append(path)
+    except OSError as error:
+        raise OutputError(f"{out} cannot be written: {error.strerror}.") from error
+    return written
+
+
+def _write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write text cells; only a table some of whose cells need quotes goes the slow way."""
+    try:
+        body = pa.table({str(k): _arrow(frame.iloc[:, k]) for k in range(frame.shape[1])})
+        with path.open("wb") as file:
+            header = io.StringIO(newline="")
+            csv.writer(header, lineterminator="\n").writerow(frame.columns)
+            file.write(header.getvalue().encode("utf-8"))
+            options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="none")
+            pyarrow.csv.write_csv(body, file, options)
+    except (pa.ArrowException, TypeError):
+        # A lone carriage return in a cell ends a row unless it is quoted, which the csv module forgets.
+        returns = any(frame[name].astype(str).str.contains("\r", regex=False).any() for name in _texts(frame))
+        quoting: Literal[0, 1] = 1 if returns else 0  # csv.QUOTE_ALL, csv.QUOTE_MINIMAL
+        frame.to_csv(path, index=False, lineterminator="\n", quoting=quoting, encoding="utf-8")
+
+
+def _arrow(column: pd.Series) -> Any:
+    """The cells for Arrow; an empty one becomes null, which it writes without quotes."""
+    values = column.to_numpy()
+    return pa.array(values, mask=pd.isna(values) | (values == "")) if values.dtype == object else pa.array(values)
+
+
+def _texts(frame: pd.DataFrame) -> list[str]:
+    return [name for name in frame.columns if frame[name].dtype == object]
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Vocabularies as plain text, so that other software reads them; dates and numbers keep their types."""
+    words = {name: frame[name].astype(object) for name in frame.select_dtypes("category").columns}
+    return frame.assign(**words)

@@ -1,0 +1,111 @@
+"""Where cement leaked: a set of words, in which a disc named by its vertebrae is above or below the row's own level."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+
+from cohort.domain import spine
+from cohort.domain.outcomes import LEAKS
+from cohort.intake import levels
+from cohort.intake.words import NOT_RECORDED, plain
+
+_WORDS: Final = {
+    **{word.replace("_", " "): word for word in LEAKS},
+    **dict.fromkeys(("no", "no leak", "no leakage", "nil", "0", "kein", "keine", "aucune", "absent"), "none"),
+    **dict.fromkeys(("disk", "discal", "diskal", "intradiscal", "intradiskal", "intervertebral", "disc space"), "disc"),
+    **dict.fromkeys(("disk space", "intervertebral disc", "into disc", "intra discal"), "disc"),
+    **dict.fromkeys(("epidural space", "spinal canal", "canal", "intraspinal", "intracanal"), "epidural"),
+    **dict.fromkeys(("foramen", "neuroforaminal", "neural foramen", "neuroforamen"), "foraminal"),
+    **dict.fromkeys(("soft tissue", "paraspinal", "prevertebral", "perivertebral", "para vertebral"), "paravertebral"),
+    **dict.fromkeys(("vein", "veins", "vascular", "intravascular", "venous plexus"), "venous"),
+    **{f"{disc} {side}": "disc_superior" for disc in ("disc", "disk") for side in ("upper", "cranial", "above", "sup")},
+    **{
+        f"{side} {disc}": "disc_superior"
+        for disc in ("disc", "disk")
+        for side in ("upper", "cranial", "superior", "sup")
+    },
+    **{f"{disc} {side}": "disc_inferior" for disc in ("disc", "disk") for side in ("lower", "caudal", "below", "inf")},
+    **{
+        f"{side} {disc}": "disc_inferior"
+        for disc in ("disc", "disk")
+        for side in ("lower", "caudal", "inferior", "inf")
+    },
+    "disk superior": "disc_superior",
+    "disk inferior": "disc_inferior",
+}
+_DISC: Final = re.compile(r"(?<![a-z])([a-z]+)\.? ?([0-9]{1,2}) ?[-/] ?(?:([a-z]+)\.? ?)?([0-9]{1,2})(?![0-9])")
+_MARK: Final = re.compile(
+    r"(?:(?:intra)?dis[ck](?:al)?(?: space)?(?: at)? ?)?@([0-9]+)@([0-9]+)(?: dis[ck](?: space)?)?"
+)
+_SPLIT: Final = re.compile(r"[;,+&/|]|(?<![a-z])(?:and|und|et)(?![a-z])")
+
+
+@dataclass(frozen=True)
+class Leak:
+    """One written leak: words of the vocabulary, discs as pairs of level codes, and the check it fails."""
+
+    words: frozenset[str] = frozenset()
+    discs: tuple[tuple[int, int], ...] = ()
+    fault: str = ""
+
+
+@lru_cache(maxsize=100_000)
+def read(text: str) -> Leak:
+    """Read one cell; nothing recorded gives no words.
+
+    >>> sorted(read("venous; intradiscal").words), read("L3/4").discs == ((spine.CODE["L3"], spine.CODE["L4"]),)
+    (['disc', 'venous'], True)
+    """
+    text = plain(text)
+    if text in NOT_RECORDED:
+        return Leak()
+    marked = _DISC.sub(_mark, text)
+    words: set[str] = set()
+    discs: list[tuple[int, int]] = []
+    for member in (part.replace("_", " ").strip() for part in _SPLIT.split(marked)):
+        if not member:
+            continue
+        if disc := _MARK.fullmatch(member):
+            discs.append((int(disc[1]), int(disc[2])))
+        elif known := _WORDS.get(" ".join(member.replace("-", " ").split())):
+            words.add(known)
+        else:
+            return Leak(fault="word_unknown")
+    if not words and not discs:
+        return Leak(fault="word_unknown")
+    if "none" in words and (discs or len(words) > 1):
+        return Leak(fault="leak_contradicts")
+    return Leak(frozenset(words), tuple(discs))
+
+
+@lru_cache(maxsize=100_000)
+def at_level(leak: Leak, code: int, n_thoracic: int, n_lumbar: int) -> tuple[str, str]:
+    """The set as `;`-joined words in the order of the vocabulary, seen from one vertebra, and the check it fails.
+
+    >>> [at_level(read("L3-4"), spine.CODE[level], 12, 5) for level in ("L3", "L4", "L1")]
+    [('disc_inferior', ''), ('disc_superior', ''), ('', 'leak_elsewhere')]
+    """
+    words = set(leak.words)
+    thoracic, lumbar = np.array([n_thoracic]), np.array([n_lumbar])
+    own, *ends = (
+        int(spine.position(np.array([level]), thoracic, lumbar)[0]) for level in (code, *sum(leak.discs, start=()))
+    )
+    for upper, lower in zip(ends[::2], ends[1::2], strict=True):
+        upper, lower = min(upper, lower), max(upper, lower)
+        if upper < 0 or lower != upper + 1 or own not in (upper, lower):
+            return "", "leak_elsewhere"
+        words.add("disc_inferior" if own == upper else "disc_superior")
+    return ";".join(word for word in LEAKS if word in words), ""
+
+
+def _mark(found: re.Match[str]) -> str:
+    upper = levels.parse(f"{found[1]}{found[2]}")
+    lower = levels.parse(f"{found[3] or found[1]}{found[4]}")
+    if isinstance(upper, str) or isinstance(lower, str) or len(upper) != 1 or len(lower) != 1:
+        return found[0]
+    return f"@{upper[0][0]}@{lower[0][0]}"

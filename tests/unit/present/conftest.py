@@ -1,0 +1,92 @@
+"""Small frames for figures and tables, each showing its cohort."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+LEVELS = [f"T{k}" for k in range(4, 13)] + [f"L{k}" for k in range(1, 6)]
+
+
+@pytest.fixture
+def rates() -> pd.DataFrame:
+    """Every level with events in every role, and the totals."""
+    rows = []
+    for role, events, years in (("treated", 7, 300.0), ("adjacent", 22, 420.0), ("remote", 12, 2400.0)):
+        for level in [*LEVELS, ""]:
+            n, time = (events * len(LEVELS), years * len(LEVELS)) if level == "" else (events, years)
+            value = n / time * 1000
+            rows.append(("vertebra", level, role, "", n, time, value, value * 0.6, value * 1.6, "main"))
+    frame = pd.DataFrame(
+        rows,
+        columns=[
+            "unit",
+            "level",
+            "role",
+            "outcome",
+            "n_events",
+            "person_years",
+            "estimate",
+            "conf_low",
+            "conf_high",
+            "variant",
+        ],
+    )
+    return frame.assign(measure="per 1,000 vertebra-years", n_patients=900, std_error=1.0)
+
+
+@pytest.fixture
+def models() -> pd.DataFrame:
+    """Two exposures of same-level refracture, crude and adjusted."""
+    rows = []
+    for exposure, label in (("cleft", "Intravertebral cleft before treatment"), ("t_score", "T-score, per SD higher")):
+        for model, value in (("crude", 2.1), ("adjusted", 1.8)):
+            rows.append(
+                {
+                    "outcome": "same",
+                    "exposure": exposure,
+                    "term": exposure,
+                    "label": label,
+                    "model": model,
+                    "adjusted_for": "t_score, age" if model == "adjusted" else "",
+                    "n_patients": 800,
+                    "n_units": 1100,
+                    "n_events": 30,
+                    "n_exposed_events": 12.0 if exposure == "cleft" else np.nan,
+                    "estimate": value,
+                    "conf_low": value * 0.6,
+                    "conf_high": value * 1.7,
+                    "coef": 0.6,
+                    "std_error": 0.2,
+                    "naive_std_error": 0.19,
+                    "p_value": 0.01,
+                    "note": "",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def curves() -> pd.DataFrame:
+    """Three relations and a composite; fewer than ten at risk from day 600."""
+    rows = []
+    causes = {"same": 0.01, "adjacent": 0.10, "remote": 0.06}
+    for curve, outcomes in (("per_relation", causes), ("composite", {**causes, "several": 0.002, "death": 0.05})):
+        for outcome, year in outcomes.items():
+            for day in range(10, 740, 10):
+                value = year * day / 365
+                events = {"same": 12, "adjacent": 90, "remote": 55, "several": 6, "death": 45}[outcome]
+                rows.append(
+                    (curve, outcome, day, 9 if day >= 600 else 900 - day, value, value * 0.8, value * 1.2, events)
+                )
+    return pd.DataFrame(
+        rows, columns=["curve", "outcome", "time", "n_risk", "estimate", "conf_low", "conf_high", "n_events_total"]
+    )
+
+
+@pytest.fixture
+def at_risk() -> pd.DataFrame:
+    days = (0, 91, 183, 274, 365, 457, 548, 639, 730)
+    rows = [(name, day, max(2, 900 - day)) for name in ("same", "adjacent", "remote", "composite") for day in days]
+    return pd.DataFrame(rows, columns=["curve", "time", "n_risk"])
