@@ -10,6 +10,7 @@ Therneau and Grambsch, Modeling Survival Data (2000), sections 3.3, 4.6 and 7.2,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,7 +70,7 @@ class RiskSets:
     def sums(self, values: FloatArray) -> FloatArray:
         """Sum of `values` (n,) or (n, p) over the rows at risk at each event time: (K,) or (K, p)."""
         if values.ndim == 2:
-            return np.column_stack([self.sums(column) for column in values.T]).reshape(len(self.time), values.shape[1])
+            return _by_column(self.sums, values, len(self.time))
         size = len(self.time)
         used = self.end > self.first
         bins = np.bincount(self.end[used] - 1, values[used], minlength=size).astype(np.longdouble)
@@ -90,10 +91,16 @@ class RiskSets:
     def deaths(self, values: FloatArray, rows: IntArray) -> FloatArray:
         """Sum of `values[rows]` by the event time at which these rows end: (K,) or (K, p)."""
         if values.ndim == 2:
-            return np.column_stack([self.deaths(column, rows) for column in values.T]).reshape(
-                len(self.time), values.shape[1]
-            )
+            return _by_column(lambda column: self.deaths(column, rows), values, len(self.time))
         return np.bincount(self.at_event[rows], values[rows], minlength=len(self.time)).astype(np.float64)
+
+
+def _by_column(total: Callable[[FloatArray], FloatArray], values: FloatArray, size: int) -> FloatArray:
+    """One total per column, (size, p); a model none of whose covariates varies has no column."""
+    result = np.empty((size, values.shape[1]))
+    for k, column in enumerate(values.T):
+        result[:, k] = total(column)
+    return result
 
 
 @dataclass(frozen=True)

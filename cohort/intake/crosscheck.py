@@ -166,7 +166,7 @@ def repeated_members(draft: Draft, frame: pd.DataFrame, members: IntArray) -> Bo
 
 
 def kind_at_untreated(fractures: pd.DataFrame, augmentations: pd.DataFrame) -> pd.Series:
-    """Accepted sightings of an untreated vertebra whose kind speaks of a treated one (settling, progression, occult)."""
+    """Sightings of an untreated vertebra whose kind speaks of a treated one (settling, progression, occult)."""
     said = fractures["kind"].isin(["settling", "progression", "occult"])
     treated = augmentations[["patient_id", "level", "date"]].rename(columns={"date": "treated_on"})
     pairs = (

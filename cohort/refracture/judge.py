@@ -38,10 +38,15 @@ _HAIR = 1e-9
 
 @dataclass(frozen=True)
 class Scores:
-    """Pain scores, one per patient and day (of several that day the worst), in order."""
+    """Pain scores by patient and day, in order; a day may have several.
+
+    worst : the highest of the day. least : the lowest. several : whether the day has more than one score.
+    """
 
     line: Line
-    pain: FloatArray
+    worst: FloatArray
+    least: FloatArray
+    several: BoolArray
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,8 @@ def pain_scores(assessments: pd.DataFrame, patients: Patients) -> Scores:
     patient, day, pain = patient[order], day[order], pain[order]
     first = np.ones(len(day), dtype=bool)
     first[1:] = (np.diff(patient) != 0) | (np.diff(day) != 0)
-    return Scores(Line.of(patient[first], day[first]), pain[first])
+    last = np.append(first[1:], True)[: len(day)]
+    return Scores(Line.of(patient[first], day[first]), pain[first], pain[last], ~(first & last)[first])
 
 
 @dataclass(frozen=True)
@@ -256,10 +262,14 @@ def _pain_change(
     patient, day = films.patient[film], films.day[film]
     near = scores.line.nearest(patient, day, within=rules.pain_days, later_than=treated_on)
     start, stop = scores.line.after(patient, treated_on), scores.line.at_or_after(patient, day)
+    before_film = (near >= start) & (near < stop)
     lowest = np.fmin(
-        lowest_between(scores.pain, start, np.where(near >= 0, np.minimum(stop, np.maximum(near, start)), stop)),
-        lowest_between(scores.pain, np.maximum(start, near + 1), stop),
+        lowest_between(scores.least, start, np.where(near >= 0, np.minimum(stop, np.maximum(near, start)), stop)),
+        lowest_between(scores.least, np.maximum(start, near + 1), stop),
     )
+    # Of several scores on the nearest day the worst is the one compared, and the least is one of the others.
+    shares_its_day = before_film & np.append(scores.several, False)[near]
+    lowest = np.where(shares_its_day, np.fmin(lowest, np.append(scores.least, np.nan)[near]), lowest)
     lowest = np.fmin(lowest, pain_after)
-    padded = np.append(scores.pain, np.nan)
+    padded = np.append(scores.worst, np.nan)
     return np.where((near >= 0) & np.isfinite(lowest), padded[near] - np.where(np.isfinite(lowest), lowest, 0), np.nan)

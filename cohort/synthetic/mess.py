@@ -137,7 +137,8 @@ def _list_again(tables: Tables, rng: np.random.Generator) -> None:
     used = pd.MultiIndex.from_frame(pd.concat([rows, tables["augmentations"]])[["patient_id", "level"]].astype(str))
     found = found[~pd.MultiIndex.from_frame(found[["patient_id", "level"]].astype(str)).isin(used)]
 
-    both = pd.concat([again, found], ignore_index=True)
+    both = pd.concat([part.astype("object") for part in (again, found)], ignore_index=True)
+    both["date"] = pd.to_datetime(both["date"])
     end = _with_patient(both, patients, ["follow_up_end"])["follow_up_end"]
     both = both[(both["date"] <= end).to_numpy()].copy()
     both["fracture_id"] = [f"W{k:06d}" for k in range(1, len(both) + 1)]

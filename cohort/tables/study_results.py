@@ -15,15 +15,15 @@ class StudyResults:
 
     registry : the registry as read: study definition, inputs with digests, accounting, rejected rows, warnings.
     period : first augmentation date and last `follow_up_end`; NaT where there is none.
-    headline : key (patients, vertebrae, same, adjacent, remote, deaths), label, estimate, conf_low, conf_high, n_events,
-        n, unit ("per cent", "patients", "vertebrae"), window_days. The four outcomes are cumulative incidences.
+    headline : key (patients, vertebrae, same, adjacent, remote, deaths), label, estimate, conf_low, conf_high,
+        n_events, n, unit ("per cent", "patients", "vertebrae"), window_days. The outcomes are cumulative incidences.
     accounting : table, rows_read, rows_accepted, rows_rejected.
     problems : check, outcome (reject, blank, warn), table, column, n_rows, sentence.
     missingness : table, column, n_rows, n_missing, n_not_assessable; only columns that matter.
     flow_patients : the attrition: step, label, n_patients, n_vertebrae, n_sightings, excluded_patients, reason.
     flow_sightings : reason ("counted" or why not), relation, n_sightings, n_patients.
-    table_one : variable, label, category ("" for numeric), unit ("patient", "treated vertebra"), kind ("numeric",
-        "category"), n, denominator, mean, sd, median, q1, q3, n_missing, n_not_assessable.
+    table_one : variable, label, category ("" for numeric), unit ("patient", "treated vertebra"),
+        kind ("numeric", "category"), n, denominator, mean, sd, median, q1, q3, n_missing, n_not_assessable.
     incidence : outcome, curve ("per_relation", "composite"), time, n_patients, n_events (by then), n_risk, estimate,
         std_error, conf_low, conf_high.
     curves : steps: outcome, curve, time, n_risk, estimate, conf_low, conf_high, n_events_total.

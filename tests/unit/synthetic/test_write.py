@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cohort.domain.errors import UsageError
 from cohort.domain.study import load_study
 from cohort.synthetic import DEFAULT, synthesize
+from cohort.synthetic.defects import DEFECT_COLUMNS
 from cohort.synthetic.spellings import LAYOUT
 
 COMMITTED = Path(__file__).parents[3] / "data" / "synthetic"
@@ -34,9 +34,10 @@ def test_a_seed_writes_the_same_bytes(tmp_path):
         assert one.read_bytes() == two.read_bytes(), one.name
 
 
-def test_a_registry_too_small_for_its_defects_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="at least 200 patients"):
-        synthesize(50, 1, tmp_path)
+@pytest.mark.parametrize("n_patients", [1, 2, 7, 60])
+def test_a_registry_too_small_for_its_defects_has_none(tmp_path, n_patients):
+    synthesize(n_patients, 1, tmp_path)
+    assert (tmp_path / "defects.csv").read_text().splitlines() == [",".join(DEFECT_COLUMNS)]
 
 
 def _text(path: Path) -> str:

@@ -1,0 +1,1 @@
+"""One module per kind of figure: a tidy frame in, a drawing out; nothing is fitted here."""

@@ -1,0 +1,1 @@
+"""The tables of the report: tidy frames in, printable tables and their CSV out."""

@@ -1,0 +1,176 @@
+"""The methods in words, every number taken from the settings in force."""
+
+from __future__ import annotations
+
+from cohort.domain.study import StudyDefinition
+from cohort.present import numbers
+from cohort.present.tables.risk import covariates
+
+TIERS = {
+    "radiographic": "radiographic (collapse on film counts whether or not there is pain)",
+    "clinical": "clinical (collapse with worse pain or symptoms, or new edema with it; the main definition)",
+    "retreated": "re-treated (the level was augmented again)",
+}
+
+
+def percent(fraction: float) -> str:
+    """A threshold in per cent, without needless decimals.
+
+    >>> percent(0.15), percent(0.125)
+    ('15 %', '12.5 %')
+    """
+    return f"{fraction * 100:g} %"
+
+
+def listed(items: list[str]) -> str:
+    """Words as a list in a sentence.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else "".join(items)
+
+
+def definitions(study: StudyDefinition) -> list[tuple[str, str]]:
+    """What each word means in this report."""
+    relation, judgement, at_risk = study.relation, study.judgement, study.at_risk
+    reach = "next to" if relation.reach == 1 else f"within {relation.reach} levels of"
+    last = at_risk.last_level or "the patient's last lumbar vertebra"
+    return [
+        (
+            "Same level",
+            "A fracture of a vertebra augmented before the day it was found. Definition in force: "
+            f"{TIERS[judgement.tier]}. In incidence, hazards and rates of treated vertebrae: those treated for "
+            "fracture.",
+        ),
+        ("Adjacent", f"A fracture of an untreated vertebra {reach} one augmented before that day."),
+        ("Remote", "A fracture of any other untreated vertebra, after at least one augmentation."),
+        (
+            "At risk",
+            f"Vertebrae {at_risk.first_level} to {last}, from the first augmentation (or enrolment, if later) "
+            "to death or "
+            f"the end of follow-up; not for {relation.healing_days} days after a fracture of the vertebra, nor "
+            "while its "
+            "staged treatment is unfinished, nor where it is fused or instrumented.",
+        ),
+        (
+            "Staged treatment",
+            f"A second session within {relation.staged_days} days finishes what the first began, unless a film between "
+            "them proves a new fracture.",
+        ),
+        (
+            "Implied fracture",
+            "A later augmentation for fracture of a level without a listed fracture is taken as evidence of one"
+            + ("." if relation.implied else "; not counted under these settings."),
+        ),
+        (
+            "Onset unproven",
+            "A counted sighting that nobody judged, without a clear film after the level's own treatment or within "
+            f"{relation.onset_clear_days} days before entry"
+            + ("; counted, and left out in a sensitivity run." if at_risk.count_unproven else "; not counted here."),
+        ),
+    ]
+
+
+def paragraphs(study: StudyDefinition) -> list[tuple[str, str]]:
+    """Heading and text of each part of the methods."""
+    p, r, j, a = study.population, study.relation, study.judgement, study.at_risk
+    m, e, d = study.models, study.exposures, study.disclosure
+    windows = listed([numbers.days(day) for day in m.windows_days])
+    staged = listed([f"{day}" for day in r.staged_sensitivity])
+    judged = (
+        "A same-level sighting that the registry had not judged was judged from follow-up films and pain. "
+        "With worse pain "
+        f"(at least {j.worse_pain_points:g} points above the lowest score after treatment) or recorded "
+        "symptoms, an anterior "
+        f"loss of at least {percent(j.progression_loss)}, a kyphosis increase of at least "
+        f"{j.progression_kyphosis_deg:g} degrees or a new cleft was progression; without worse pain it was "
+        "collapse without "
+        f"symptoms. A loss of {percent(j.settling_loss)} to below {percent(j.progression_loss)} without worse pain was "
+        f"settling; a smaller loss with new edema and pain was an occult fracture; all else stayed unjudged and was "
+        f"counted. The first post-operative film was the one within {j.baseline_days} days; the pain score the "
+        "nearest within "
+        f"{j.pain_days} days; a film went with a sighting within {j.film_days} days; pain was not attributed "
+        "when another "
+        f"vertebra broke within {j.other_fracture_days} days."
+        if j.enabled
+        else "Same-level sightings were not judged from imaging; those the registry had not judged were counted."
+    )
+    durations = (
+        "; days of action set for this study: " + ", ".join(f"{k} {v}" for k, v in sorted(e.drug_durations.items()))
+        if e.drug_durations
+        else ""
+    )
+    return [
+        (
+            "Patients",
+            "Everyone with an augmentation of C1-L6, follow-up that ends after it begins"
+            + (", " if p.tumour_in_main else ", no tumour treated in the first procedure, ")
+            + (
+                "rows rejected or not."
+                if p.include_incomplete
+                else "and no augmentation or fracture row rejected for more than being a copy."
+            )
+            + " Patients treated before the registry without a date have no known start: they are in rates, "
+            "not in curves "
+            "or hazards.",
+        ),
+        (
+            "Events",
+            "The treated set on a day is every level augmented before that day; the nearest treated level decides the "
+            f"relation, with a reach of {r.reach} for adjacent. A level already seen fractured and not "
+            "augmented since is "
+            f"the same fracture; one recorded as new more than {r.healing_days} days later is a new fracture "
+            "of a healed "
+            f"vertebra. A second session within {r.staged_days} days was staged treatment; windows of {staged} "
+            "days stand "
+            f"beside it. Implied fractures were {'counted' if r.implied else 'not counted'}; sightings without "
+            "proof of "
+            f"onset were {'counted' if a.count_unproven else 'not counted'}.",
+        ),
+        ("Same-level judgement", f"{judged} The main definition is {TIERS[j.tier]}."),
+        (
+            "Time at risk",
+            "Time is in whole days, entry excluded and exit included. Each vertebra's role (treated, adjacent, "
+            "remote) is "
+            "what a fracture found that day would be called, and changes with each procedure. Exposures that "
+            "begin after "
+            "entry count from their start. A daily drug without a stop lasts "
+            + ("to the end of follow-up" if e.open_course == "follow_up" else "only for its duration of action")
+            + f"{durations}.",
+        ),
+        (
+            "Incidence",
+            f"Cumulative incidence at {windows} is Aalen-Johansen with death competing, patients clustered, late entry "
+            f"respected, {m.confidence * 100:g} % intervals on the log-log scale. Per relation, other relations do not "
+            "censor; in the composite the first refracture of any kind counts, and several relations found on "
+            "one day are a "
+            "cause of their own. Simple proportions are of those followed to the window only. Rates carry "
+            "intervals robust "
+            "to clustering in patients.",
+        ),
+        (
+            "Models",
+            "Cause-specific Cox models on vertebrae at risk in the role (Efron ties, variance robust by "
+            "patient), one per "
+            "exposure, with the adjustment set that closes its back doors: "
+            + "; ".join(
+                f"{covariates(name)} ({covariates(', '.join(chosen))})" for name, chosen in m.adjustment.items()
+            )
+            + f". Logistic regression at {numbers.days(m.horizon_days)} weights for loss to follow-up and "
+            "takes death as a "
+            "known non-event. Findings that were not assessable or missing were left out of the model that needs them, "
+            "never turned into no. A ratio is read for its own exposure, never for the covariates beside it.",
+        ),
+        (
+            "Disclosure",
+            f"Counts of patients and events from 1 to {d.minimum_count - 1} are hidden, with what rests on "
+            "them; within a "
+            "table a second count is hidden where the first could be worked out from a total. Zero is shown. "
+            "Counts of rows "
+            "and of missing values describe the files and are shown in full. Differences between tables are "
+            "not protected."
+            if d.minimum_count > 1
+            else "No count is hidden under these settings.",
+        ),
+    ]
