@@ -29,6 +29,7 @@ from cohort.synthetic.truth import DEFAULT
 from cohort.tables.schema import CANONICAL
 
 ENOUGH_FOR_DEFECTS = 200
+_ORDER_OF_STYLE = {"dotted": "dmy", "day_first": "dmy", "month_first": "mdy"}
 _ZIP_TIME = (2017, 10, 16, 0, 0, 0)
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NUMERIC = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
@@ -141,7 +142,8 @@ def _study(n_patients: int, seed: int) -> str:
             entry["encoding"] = layout.encoding
             entry["delimiter"] = layout.delimiter
             entry["decimal"] = layout.decimal
-        for name, mapping in (("rename", layout.rename), ("date_order", layout.order)):
+        order = layout.order if n_patients >= ENOUGH_FOR_DEFECTS else _every_order(layout)
+        for name, mapping in (("rename", layout.rename), ("date_order", order)):
             if mapping:
                 part = tomlkit.table()
                 part.update(dict(mapping))
@@ -156,6 +158,12 @@ def _study(n_patients: int, seed: int) -> str:
         tables[layout.table] = entry
     document["tables"] = tables
     return tomlkit.dumps(document)
+
+
+def _every_order(layout: Layout) -> dict[str, str]:
+    """The order of every date column: a column of a few dates cannot show its own."""
+    shown = {name: _ORDER_OF_STYLE[style] for name, style in layout.dates.items() if style in _ORDER_OF_STYLE}
+    return {**shown, **layout.order}
 
 
 def _truth(n_patients: int, seed: int) -> dict[str, Any]:

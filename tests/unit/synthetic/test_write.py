@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from cohort.domain.study import load_study
+from cohort.intake import read
 from cohort.synthetic import DEFAULT, synthesize
 from cohort.synthetic.defects import DEFECT_COLUMNS
 from cohort.synthetic.spellings import LAYOUT
@@ -35,8 +36,9 @@ def test_a_seed_writes_the_same_bytes(tmp_path):
 
 
 @pytest.mark.parametrize("n_patients", [1, 2, 7, 60])
-def test_a_registry_too_small_for_its_defects_has_none(tmp_path, n_patients):
+def test_a_registry_too_small_for_its_defects_has_none_and_reads_whole(tmp_path, n_patients):
     synthesize(n_patients, 1, tmp_path)
+    assert not read(tmp_path).accounting["rows_rejected"].any()
     assert (tmp_path / "defects.csv").read_text().splitlines() == [",".join(DEFECT_COLUMNS)]
 
 
