@@ -77,12 +77,12 @@ class Disclosure:
         """A count as the reader sees it.
 
         >>> rule = Disclosure(5)
-        >>> rule.text(3), rule.text(0), rule.text(1234), rule.text(12, hidden=True)
-        ('<5', '0', '1,234', '≥5')
+        >>> rule.text(3), rule.text(0), rule.text(1234), rule.text(12, hidden=True), rule.text(0, hidden=True)
+        ('<5', '0', '1,234', '≥5', '0')
         """
         if hidden is None:
             hidden = bool(self.small(value))
-        if hidden and self.active:
+        if hidden and self.active and value != 0:
             return f"<{self.minimum}" if 0 < value < self.minimum else f"≥{self.minimum}"
         return numbers.count(value)
 

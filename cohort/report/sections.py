@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from cohort.present import numbers, theme
 from cohort.present.disclosure import Disclosure
 from cohort.present.figures import flow, forest, incidence, literature, mechanisms, sensitivity, spine
-from cohort.present.tables import occurrence, people, quality, record, risk
+from cohort.present.tables import occurrence, people, published, quality, record, risk
 from cohort.present.tables.model import Table, records
 from cohort.report import methods
 from cohort.report.blocks import (
@@ -355,7 +355,7 @@ def withheld_outcomes(page: Page) -> set[str]:
 
 
 def _literature(page: Page) -> Section:
-    frame = risk.shown_literature(page.results.literature, withheld_outcomes(page))
+    frame = published.shown_literature(page.results.literature, withheld_outcomes(page))
     blocks: list[Block] = [
         Paragraph(
             "Published rates differ first by definition: same-level refracture runs from under 1 % "
@@ -373,7 +373,8 @@ def _literature(page: Page) -> Section:
         literature.alt(frame) if len(frame) else "",
         "No published figure compares with this registry's, so none is drawn.",
     )
-    return Section("literature", "Beside the literature", [*blocks, *_tables(risk.literature(frame, page.rule))])
+    tables = _tables(published.review(frame, page.rule), published.literature(frame, page.rule))
+    return Section("literature", "Beside the literature", [*blocks, *tables])
 
 
 def _methods(page: Page) -> Section:

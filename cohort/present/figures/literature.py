@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 from cohort.present import numbers, theme
 from cohort.present.tables.model import records
-from cohort.present.tables.risk import LEVELS, short_citation
+from cohort.present.tables.published import LEVELS, short_citation
 
 LABELS, AXIS_TO, NUMBERS = 3.35, 6.0, 6.08
 LINE = 0.20

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from cohort.present import numbers
@@ -262,100 +260,3 @@ def sensitivity(frame: pd.DataFrame, rule: Disclosure) -> Table | None:
         ),
         long=True,
     ).with_notes(rule.note() if hidden.any() else "")
-
-
-COMPARES = {"yes": "yes", "partly": "in part", "no": "no"}
-LEVELS = {"same": "Same level", "adjacent": "Adjacent", "remote": "Remote", "any": "Any new fracture"}
-
-
-def shown_literature(frame: pd.DataFrame, withheld: set[str]) -> pd.DataFrame:
-    """The comparison without the registry's estimates of outcomes that are withheld."""
-    if frame.empty:
-        return frame
-    out = frame.reset_index(drop=True).copy()
-    concealed = out["registry_outcome"].astype("object").isin(withheld)
-    for name in ("registry_estimate", "registry_low", "registry_high"):
-        out.loc[concealed, name] = np.nan
-    return out
-
-
-def literature(frame: pd.DataFrame, rule: Disclosure) -> Table | None:
-    """Published figures that compare, wholly or in part, with numbered reasons; the CSV holds all."""
-    if frame.empty:
-        return None
-    order = {name: place for place, name in enumerate(LEVELS)}
-    shown = frame[frame["comparable"].isin(["yes", "partly"])].sort_values(
-        "event_level", key=lambda c: c.map(order).fillna(len(order)), kind="stable"
-    )
-    rows: list[Row] = []
-    reasons: list[str] = []
-    for level, block in shown.groupby("event_level", sort=False, observed=True):
-        rows.append(heading(LEVELS.get(str(level), str(level))))
-        for r in records(block.sort_values(["comparable", "year"], ascending=[False, True], kind="stable")):
-            have = pd.notna(r.numerator) and pd.notna(r.denominator)
-            rows.append(
-                row(
-                    f"{short_citation(str(r.citation), r.year)}: {r.quantity}",
-                    of(numbers.count(r.numerator), numbers.count(r.denominator)) if have else numbers.MISSING,
-                    estimate_cell(r.percent / 100, r.wilson_low / 100, r.wilson_high / 100, "percent"),
-                    numbers.days(r.window_days) if pd.notna(r.window_days) else "not stated",
-                    estimate_cell(r.registry_estimate / 100, r.registry_low / 100, r.registry_high / 100, "percent"),
-                    COMPARES[str(r.comparable)] + _reason_marks(r.why, reasons),
-                    str(r.confidence),
-                    indent=True,
-                )
-            )
-    if not rows:
-        return None
-    left_out = len(frame) - len(shown)
-    data = frame.copy()
-    if not rule.internal:
-        for name in ("registry_estimate", "registry_low", "registry_high"):
-            data[name] = [numbers.rounded(float(v) / 100, "percent") * 100 for v in data[name]]
-    notes = [f"[{place}] {reason}" for place, reason in enumerate(reasons, 1)]
-    notes += [f"In the CSV only, because they do not compare: {left_out}."] if left_out else []
-    return Table(
-        "literature",
-        "Published figures and this registry's own",
-        "Unit: per cent of the published denominator, with a Wilson interval made from its counts; beside it the "
-        "registry's figure for the same relation and the nearest window.",
-        (
-            Column("Published figure", "text"),
-            Column("n / N"),
-            Column("Published, %", "estimate"),
-            Column("Window"),
-            Column("Registry, %", "estimate"),
-            Column("Do they compare?", "text"),
-            Column("How it was read", "text"),
-        ),
-        tuple(rows),
-        data,
-        tuple(notes),
-        long=True,
-    )
-
-
-def _reason_marks(why: object, reasons: list[str]) -> str:
-    """Marks of the reasons in a text of several sentences; new reasons are added to the list."""
-    sentences = re.split(r"(?<=[.!?])\s+(?=[A-Z])", why.strip()) if isinstance(why, str) and why.strip() else []
-    places = []
-    for sentence in map(sentence_case, sentences):
-        if sentence not in reasons:
-            reasons.append(sentence)
-        places.append(str(reasons.index(sentence) + 1))
-    return f" [{', '.join(places)}]" if places else ""
-
-
-def short_citation(citation: str, year: float | None = None) -> str:
-    """First author and year, enough to find the row in the CSV.
-
-    >>> short_citation("Klazen CAH et al. Percutaneous vertebroplasty is not a risk factor. AJNR 2010", 2010)
-    'Klazen 2010'
-    >>> short_citation("Refracture of the cemented vertebrae after vertebroplasty. BMC 2021", 2021)
-    'Refracture of the cemented… 2021'
-    """
-    when = "" if year is None or math.isnan(float(year)) else f" {int(year)}"
-    words = citation.split()
-    if len(words) > 1 and words[1].strip(",.").isupper() and len(words[1].strip(",.")) <= 4:
-        return f"{words[0].strip(',')}{when}"
-    return f"{' '.join(words[:4])}{'…' if len(words) > 4 else ''}{when}"

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from cohort.present.disclosure import Disclosure
-from cohort.present.tables import model, occurrence, quality, risk
+from cohort.present.tables import model, occurrence, published, quality, risk
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+cmd", "@SUM(A1)", "-2+3", "\tx", " =1", "\ufeff=1"])
@@ -70,7 +70,7 @@ def test_rows_read_add_up_in_the_last_line():
         lambda f: occurrence.headline(f, Disclosure(5)),
         lambda f: risk.models(f, Disclosure(5), odds=False),
         lambda f: risk.sensitivity(f, Disclosure(5)),
-        lambda f: risk.literature(f, Disclosure(5)),
+        lambda f: published.literature(f, Disclosure(5)),
     ],
 )
 def test_an_empty_frame_makes_no_table(make):

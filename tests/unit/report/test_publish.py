@@ -1,8 +1,9 @@
 """A report appears whole or not at all, and never over something that is not a report."""
 
 import json
-import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -130,30 +131,34 @@ def test_without_exchange_two_renames_do_and_a_failure_puts_the_old_one_back(tmp
     assert names(tmp_path) == ["out"]
 
 
-def hold(out, ready, release):
-    def write(folder):
-        report_of("first")(folder)
-        ready.set()
-        release.wait(20)
+HOLD = """
+import json, sys
+from pathlib import Path
+from cohort.report.provenance import MADE_BY
+from cohort.report.publish import publish
 
-    publish(out, write)
+def write(folder):
+    (folder / "report.html").write_text("first")
+    (folder / "manifest.json").write_text(json.dumps({"made_by": MADE_BY}))
+    print("holding", flush=True)
+    sys.stdin.readline()
+
+publish(Path(sys.argv[1]), write)
+"""
 
 
 def test_a_second_run_waits_shortly_and_then_says_so(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    ready, release = context.Event(), context.Event()
-    other = context.Process(target=hold, args=(tmp_path / "out", ready, release))
-    other.start()
-    try:
-        assert ready.wait(60)
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / "out")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with other:
+        assert other.stdout.readline() == "holding\n"
         started = time.monotonic()
         with pytest.raises(OutputError, match=r"Another run is writing.*within 0\.2 seconds"):
             publish(tmp_path / "out", report_of("second"), wait_seconds=0.2)
         assert time.monotonic() - started < 5
-    finally:
-        release.set()
-        other.join(60)
-    assert other.exitcode == 0
+        other.communicate("\n")
+    assert other.returncode == 0
     assert (tmp_path / "out" / "report.html").read_text() == "first"
     with pytest.raises(OutputError, match="not empty"):
         publish(tmp_path / "out", report_of("second"))

@@ -1,0 +1,152 @@
+"""Tables of published figures: the review's own statements, and what else compares with the registry."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cohort.present import numbers
+from cohort.present.disclosure import Disclosure
+from cohort.present.tables.model import Column, Row, Table, estimate_cell, heading, of, records, row
+from cohort.present.tables.risk import sentence_case
+
+COMPARES = {"yes": "yes", "partly": "in part", "no": "no"}
+LEVELS = {"same": "Same level", "adjacent": "Adjacent", "remote": "Remote", "any": "Any new fracture"}
+
+
+def shown_literature(frame: pd.DataFrame, withheld: set[str]) -> pd.DataFrame:
+    """The comparison without the registry's estimates of outcomes that are withheld."""
+    if frame.empty:
+        return frame
+    out = frame.reset_index(drop=True).copy()
+    concealed = out["registry_outcome"].astype("object").isin(withheld)
+    for name in ("registry_estimate", "registry_low", "registry_high"):
+        out.loc[concealed, name] = np.nan
+    return out
+
+
+def review(frame: pd.DataFrame, rule: Disclosure) -> Table | None:
+    """What the review states, and what becomes of it when redone, whether it compares or not."""
+    stated = frame[frame["statement"].fillna("") != ""] if "statement" in frame else frame.iloc[:0]
+    return _beside(
+        stated,
+        rule,
+        "review",
+        "The review's figures and this registry's own",
+        "Jacobson, Palea and Granville 2017, each figure as stated, and as recomputed or corrected from its source. "
+        "Unit: as named; S with a number: the statement.",
+        lambda r: str(r.quantity),
+        by_level=True,
+    )
+
+
+def literature(frame: pd.DataFrame, rule: Disclosure) -> Table | None:
+    """Published figures that compare, wholly or in part, with numbered reasons; the CSV holds all."""
+    if frame.empty:
+        return None
+    own = frame["statement"].fillna("") == "" if "statement" in frame else pd.Series(True, index=frame.index)
+    compares = frame["comparable"].isin(["yes", "partly"])
+    left_out = int((own & ~compares).sum())
+    return _beside(
+        frame[own & compares],
+        rule,
+        "literature",
+        "Published figures and this registry's own",
+        "Unit: per cent of the published denominator, with a Wilson interval made from its counts; beside it the "
+        "registry's figure for the same relation and the nearest window.",
+        lambda r: f"{short_citation(str(r.citation), r.year)}: {r.quantity}",
+        data=frame,
+        notes=[f"In the CSV only, because they do not compare: {left_out}."] if left_out else [],
+    )
+
+
+def _beside(
+    shown: pd.DataFrame,
+    rule: Disclosure,
+    key: str,
+    title: str,
+    caption: str,
+    name_of: Callable[[Any], str],
+    *,
+    by_level: bool = False,
+    data: pd.DataFrame | None = None,
+    notes: Sequence[str] = (),
+) -> Table | None:
+    """Published figures, each with the registry's own beside it and whether the two compare, by relation."""
+    if shown.empty:
+        return None
+    order = {name: place for place, name in enumerate(LEVELS)}
+    shown = shown.sort_values("event_level", key=lambda c: c.map(order).fillna(len(order)), kind="stable")
+    rows: list[Row] = []
+    reasons: list[str] = []
+    for level, block in shown.groupby("event_level", sort=False, observed=True):
+        rows.append(heading(LEVELS.get(str(level), sentence_case(str(level)))))
+        if not by_level:
+            block = block.sort_values(["comparable", "year"], ascending=[False, True], kind="stable")
+        for r in records(block):
+            have = pd.notna(r.numerator) and pd.notna(r.denominator)
+            rows.append(
+                row(
+                    name_of(r),
+                    of(numbers.count(r.numerator), numbers.count(r.denominator)) if have else numbers.MISSING,
+                    estimate_cell(r.percent / 100, r.wilson_low / 100, r.wilson_high / 100, "percent"),
+                    numbers.days(r.window_days) if pd.notna(r.window_days) else "not stated",
+                    estimate_cell(r.registry_estimate / 100, r.registry_low / 100, r.registry_high / 100, "percent"),
+                    COMPARES[str(r.comparable)] + _reason_marks(r.why, reasons),
+                    str(r.confidence),
+                    indent=True,
+                )
+            )
+    data = (shown if data is None else data).copy()
+    if not rule.internal:
+        for name in ("registry_estimate", "registry_low", "registry_high"):
+            data[name] = [numbers.rounded(float(v) / 100, "percent") * 100 for v in data[name]]
+    return Table(
+        key,
+        title,
+        caption,
+        (
+            Column("Published figure", "text"),
+            Column("n / N"),
+            Column("Published, %", "estimate"),
+            Column("Window"),
+            Column("Registry, %", "estimate"),
+            Column("Do they compare?", "text"),
+            Column("How it was read", "text"),
+        ),
+        tuple(rows),
+        data,
+        (*(f"[{place}] {reason}" for place, reason in enumerate(reasons, 1)), *notes),
+        long=True,
+    )
+
+
+def _reason_marks(why: object, reasons: list[str]) -> str:
+    """Marks of the reasons in a text of several sentences; new reasons are added to the list."""
+    sentences = re.split(r"(?<=[.!?])\s+(?=[A-Z])", why.strip()) if isinstance(why, str) and why.strip() else []
+    places = []
+    for sentence in map(sentence_case, sentences):
+        if sentence not in reasons:
+            reasons.append(sentence)
+        places.append(str(reasons.index(sentence) + 1))
+    return f" [{', '.join(places)}]" if places else ""
+
+
+def short_citation(citation: str, year: float | None = None) -> str:
+    """First author and year, enough to find the row in the CSV.
+
+    >>> short_citation("Klazen CAH et al. Percutaneous vertebroplasty is not a risk factor. AJNR 2010", 2010)
+    'Klazen 2010'
+    >>> short_citation("Refracture of the cemented vertebrae after vertebroplasty. BMC 2021", 2021)
+    'Refracture of the cemented… 2021'
+    """
+    when = "" if year is None or math.isnan(float(year)) else f" {int(year)}"
+    words = citation.split()
+    if len(words) > 1 and words[1].strip(",.").isupper() and len(words[1].strip(",.")) <= 4:
+        return f"{words[0].strip(',')}{when}"
+    return f"{' '.join(words[:4])}{'…' if len(words) > 4 else ''}{when}"
