@@ -32,15 +32,14 @@ def first_event_rows(
     study: StudyDefinition,
     *,
     endpoint: Endpoint,
-    death_closes: bool = False,
 ) -> CountingProcess:
     """One row per patient of the main population whose origin is known and whose first event does not precede entry.
 
     endpoint : "same" (a vertebra treated for fracture), "adjacent", "remote": causes (endpoint, "death").
         "retreated": a level at risk augmented again for fracture. "composite": the first refracture of any kind, causes
         ("same", "adjacent", "remote", "several", "death"); "same" there includes vertebrae treated for other reasons.
-    death_closes : a sensitivity run in which a death after the end of follow-up, otherwise no event, closes the
-        follow-up on its day.
+    With `at_risk.death_closes`, a sensitivity run, a death after the end of follow-up, otherwise no event, closes the
+    follow-up on its day.
 
     The frame has id, cluster (the patient's row number), patient_id, entry, exit (days since the first dated
     augmentation), cause, weight, stratum. A refracture on the day of death comes before it.
@@ -54,7 +53,7 @@ def first_event_rows(
 
     time = members.follow_up
     exit_, origin = time.exit[chosen], time.origin[chosen]
-    if death_closes:
+    if study.at_risk.death_closes:
         exit_ = np.maximum(exit_, members.death[chosen])  # MISSING is earlier than any day
     happened = first[chosen] <= exit_
     died = (members.death[chosen] == exit_) & ~happened

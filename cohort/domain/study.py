@@ -90,6 +90,7 @@ class JudgementRules(Section):
 class AtRiskSettings(Section):
     """Which vertebrae are at risk, and which sightings are events."""
 
+    death_closes: bool = Field(False, description="a death after follow_up_end closes the follow-up as an event")
     count_unproven: bool = Field(True, description="count unjudged sightings without a clear film near enough")
 
     first_level: str = Field("T4", description="most cranial vertebra at risk")

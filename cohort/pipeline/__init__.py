@@ -10,6 +10,7 @@ from cohort.pipeline.stages import (
     prepare,
     printed_sightings,
     read,
+    under,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "prepare",
     "printed_sightings",
     "read",
+    "under",
 ]

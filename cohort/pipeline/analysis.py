@@ -127,6 +127,12 @@ def _notes(cohort: Cohort, hazards: pd.DataFrame) -> list[str]:
             f"{len(unjudged)} of {len(same)} counted same-level refractures could not be judged, "
             f"{from_films} of them seen on films only."
         )
+    patients = cohort.tables["patients"]
+    late = int((patients["death_date"] > patients["follow_up_end"]).sum())
+    if late:
+        notes.append(
+            f"{late} deaths lie after the end of follow-up and are no events; a sensitivity run closes with them."
+        )
     few = hazards[hazards["note"].str.contains("patients only", na=False)]
     if len(few):
         notes.append(

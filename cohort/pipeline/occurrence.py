@@ -12,7 +12,7 @@ from cohort import atrisk, estimate
 from cohort.domain.clock import DAYS_PER_YEAR
 from cohort.domain.errors import EstimationError
 from cohort.domain.outcomes import REFRACTURE_RELATIONS
-from cohort.pipeline.stages import Cohort, under
+from cohort.pipeline.stages import Cohort
 from cohort.tables.results import CountingProcess, Estimates
 
 CURVE_END_DAYS = 760
@@ -102,8 +102,8 @@ def rates(cohort: Cohort) -> Estimates:
     """Counted refractures per 1,000 vertebra-years by level and role, and per 100 patient-years by relation.
 
     Intervals allow for several vertebrae and events per patient. The variant without_healed repeats the rates without
-    days on which only kind `new` could count; within_three gives remote levels within three of a treated one, since
-    these are imaged more like the adjacent ones.
+    days on which only kind `new` could count; within_three and imaged give the remote levels within three of a treated
+    one, and those imaged at least once, since treated and adjacent levels are looked at more than others.
     """
     person_time = _main_person_time(cohort)
     parts = [
@@ -111,7 +111,9 @@ def rates(cohort: Cohort) -> Estimates:
         for by in (["role"], ["level", "role"])
         for variant, healed in (("main", False), ("without_healed", True))
     ]
-    parts.append(_vertebra_rates(_remote_within(cohort, person_time, NEAR_LEVELS), ["role"], "within_three", False))
+    for variant, chosen in (("within_three", {"remote_within": NEAR_LEVELS}), ("imaged", {"remote_imaged": True})):
+        remote = _main_person_time(cohort, **chosen)
+        parts.append(_vertebra_rates(remote[remote["role"] == "remote"], ["role"], variant, False))
     parts.append(_patient_rates(cohort, person_time))
     return Estimates(
         pd.concat(parts, ignore_index=True),
@@ -153,23 +155,11 @@ def curve(process: CountingProcess, times: list[int], confidence: float) -> pd.D
     return fitted.frame.assign(n_patients=process.frame["id"].nunique())
 
 
-def _main_person_time(cohort: Cohort) -> pd.DataFrame:
-    """Person-time of the main population by patient, level and role."""
-    person_time = atrisk.person_time_by_patient(*cohort.stages)
+def _main_person_time(cohort: Cohort, **chosen: Any) -> pd.DataFrame:
+    """Person-time of the main population by patient, level and role; `chosen` narrows the remote vertebrae."""
+    person_time = atrisk.person_time_by_patient(*cohort.stages, **chosen)
     main = cohort.follow_up.loc[cohort.follow_up["in_main"], "patient_id"]
     return person_time[person_time["patient_id"].isin(main)]
-
-
-def _remote_within(cohort: Cohort, person_time: pd.DataFrame, reach: int) -> pd.DataFrame:
-    """Remote person-time within `reach` levels of a treated one: what a wider reach calls adjacent, less what is."""
-    wider = _main_person_time(under(cohort, cohort.study.with_("relation", reach=reach)))
-    keys, values = ["patient_id", "level", "role"], ["vertebra_days", "healed_days", "events"]
-
-    def adjacent(frame: pd.DataFrame) -> pd.DataFrame:
-        return frame[frame["role"] == "adjacent"].set_index(keys)[values]
-
-    near = adjacent(wider).sub(adjacent(person_time), fill_value=0).reset_index()
-    return near[near["vertebra_days"] > 0].assign(role="remote")
 
 
 def _vertebra_rates(person_time: pd.DataFrame, by: list[str], variant: str, without_healed: bool) -> pd.DataFrame:

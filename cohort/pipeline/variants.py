@@ -43,6 +43,8 @@ def variants(cohort: Cohort) -> Iterator[Variant]:
     yield Variant("retreated", "tier", "Same level: treated again", lambda c: c)
     yield Variant("with_incomplete", "incomplete", "With patients who have a rejected row",
                   lambda c: under(c, study.with_("population", include_incomplete=True)))  # fmt: skip
+    yield Variant("death_closes", "deaths", "Deaths after the end of follow-up compete too",
+                  lambda c: under(c, study.with_("at_risk", death_closes=True)))  # fmt: skip
     for side, label in (("earliest", "earliest"), ("latest", "latest")):
         yield Variant(f"dates_{side}", "dates", f"Dates known to the month or year: {label} day",
                       lambda c, s=side: with_dates(c, s))  # type: ignore[misc]  # fmt: skip

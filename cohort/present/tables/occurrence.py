@@ -40,7 +40,7 @@ ROLES = {
 VARIANTS = {
     "without_healed": "without the days of healed and old fractures",
     "within_three": "within three levels of a treated one",
-    "imaged": "imaged levels only",
+    "imaged": "at levels imaged at least once",
 }
 INCIDENCE: dict[str, numbers.Kind] = {
     "estimate": "percent",

@@ -44,6 +44,7 @@ GROUPS = {
     "onset": "Proof of onset",
     "tier": "Definition of same-level refracture",
     "incomplete": "Incomplete patients",
+    "deaths": "Late deaths",
     "dates": "Imprecise dates",
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cohort.domain.errors import DefinitionError
@@ -73,8 +75,9 @@ def test_a_death_within_follow_up_competes_and_one_after_it_is_no_event(cohort_o
 
 def test_a_late_death_may_close_the_follow_up_in_a_sensitivity_run(cohort_of):
     late = one(cohort_of, patient="end | 110, death_date | 130")
-    assert rows(late.first_events("composite", death_closes=True)) == [(0, 120, "death")]
-    assert rows(one(cohort_of).first_events("composite", death_closes=True)) == [(0, 100, "none")]
+    closing = StudyDefinition().with_("at_risk", death_closes=True)
+    assert rows(replace(late, study=closing).first_events("composite")) == [(0, 120, "death")]
+    assert rows(replace(one(cohort_of), study=closing).first_events("composite")) == [(0, 100, "none")]
 
 
 def test_a_refracture_on_the_day_of_death_counts(cohort_of):
