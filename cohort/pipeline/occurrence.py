@@ -115,8 +115,9 @@ def rates(cohort: Cohort) -> Estimates:
         remote = _main_person_time(cohort, **chosen)
         parts.append(_vertebra_rates(remote[remote["role"] == "remote"], ["role"], variant, False))
     parts.append(_patient_rates(cohort, person_time))
+    frame = pd.concat(parts, ignore_index=True)
     return Estimates(
-        pd.concat(parts, ignore_index=True),
+        frame.assign(role=frame["role"].astype("object")),
         {"method": "events / person-time; log-scale interval clustered by patient, exact Poisson where events are few"},
     )
 
