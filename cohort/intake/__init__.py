@@ -30,4 +30,6 @@ def read(
         if path.is_dir() and beside.is_file():
             sources.refuse_outside(path, beside)
             study = load_study(beside)
+    if progress is not None:
+        progress("Reading the tables")
     return normalize(sources.load(path, study), study, progress)

@@ -39,7 +39,12 @@ def normalize(sources: Sources, study: StudyDefinition, progress: Progress | Non
     accepted = np.flatnonzero(patients.ledger.open)
     spines = _spines(patients, accepted)
 
-    drafts = [read(mapped[name], specs[name], spines) for name in CANONICAL if name in mapped and name != "patients"]
+    drafts = []
+    for name in CANONICAL:
+        if name in mapped and name != "patients":
+            if progress is not None:
+                progress(f"Reading values of {name}: {len(mapped[name].rows):,} rows")
+            drafts.append(read(mapped[name], specs[name], spines))
     for draft in drafts:
         crosscheck.order_in_time(draft, spines)
     crosscheck.settle_days(drafts, patients, accepted, spines)
@@ -67,7 +72,7 @@ def normalize(sources: Sources, study: StudyDefinition, progress: Progress | Non
     if progress is not None:
         for draft in everything:
             counts = registry.accounting.set_index("table").loc[draft.name]
-            progress(f"{draft.name}: {counts['rows_read']} rows read, {counts['rows_rejected']} rejected")
+            progress(f"{draft.name}: {counts['rows_read']:,} rows read, {counts['rows_rejected']:,} rejected")
     return registry
 
 

@@ -1,6 +1,9 @@
 """The order of the stages, from a raw source to the results of a study."""
 
-from cohort.pipeline.analysis import analyse
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from cohort.pipeline.stages import (
     Cohort,
     at_risk,
@@ -12,6 +15,9 @@ from cohort.pipeline.stages import (
     read,
     under,
 )
+
+if TYPE_CHECKING:
+    from cohort.pipeline.analysis import analyse
 
 __all__ = [
     "Cohort",
@@ -25,3 +31,12 @@ __all__ = [
     "read",
     "under",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The estimators are heavy to load, and classifying or counting time at risk needs none of them.
+    if name == "analyse":
+        from cohort.pipeline.analysis import analyse
+
+        return analyse
+    raise AttributeError(f"module 'cohort.pipeline' has no attribute {name!r}")
