@@ -1,7 +1,8 @@
-"""Who was at risk, when, and exposed to what (REGISTRY.md section 7)."""
+"""Who was at risk, when, and exposed to what (docs/definitions.md, section 7)."""
 
 from cohort.atrisk.baseline import baseline
 from cohort.atrisk.endpoints import ENDPOINTS, first_event_left_out, first_event_rows
+from cohort.atrisk.exposures import height_restoration
 from cohort.atrisk.followup import follow_up_table, left_out
 from cohort.atrisk.guard import group_at_entry, refuse_time_varying, require_fixed
 from cohort.atrisk.medication import courses
@@ -16,6 +17,7 @@ __all__ = [
     "first_event_rows",
     "follow_up_table",
     "group_at_entry",
+    "height_restoration",
     "left_out",
     "person_time",
     "person_time_by_patient",

@@ -49,7 +49,7 @@ def person_time(
     remote_within: int | None = None,
     remote_imaged: bool = False,
 ) -> pd.DataFrame:
-    """Vertebra-days at risk and counted sightings by level and role (REGISTRY.md section 7).
+    """Vertebra-days at risk and counted sightings by level and role (docs/definitions.md, section 7).
 
     only : mask over the rows of patients; default all but incomplete ones (the tumour stratum and patients treated
         before the registry began included).

@@ -1,4 +1,4 @@
-"""When a patient is followed: entry, exit and the origin of the clock (REGISTRY.md section 7)."""
+"""When a patient is followed: entry, exit and the origin of the clock (docs/definitions.md, section 7)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Every choice that moves a number, in one place: the StudyDefinition, read from `study.toml`.
 
-Each stage receives only its own section. Defaults are those of REGISTRY.md; a study file states what differs.
+Each stage receives only its own section. Defaults are those of docs/definitions.md; a study file states what differs.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class PopulationSettings(Section):
 
 
 class RelationRules(Section):
-    """How a fracture is placed among the treated vertebrae (REGISTRY.md section 4)."""
+    """How a fracture is placed among the treated vertebrae (docs/definitions.md, section 4)."""
 
     reach: int = Field(1, ge=1, le=5, description="levels from a treated vertebra that count as adjacent")
     healing_days: Days = Field(90, description="days after a fracture in which the same vertebra cannot break anew")
@@ -69,7 +69,7 @@ class RelationRules(Section):
 
 
 class JudgementRules(Section):
-    """When a same-level sighting is progression, settling or occult (REGISTRY.md section 5)."""
+    """When a same-level sighting is progression, settling or occult (docs/definitions.md, section 5)."""
 
     enabled: bool = Field(True, description="judge unjudged same-level sightings from imaging and pain")
     progression_loss: float = Field(

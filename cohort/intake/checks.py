@@ -18,7 +18,7 @@ Outcome = Literal["reject", "blank", "warn"]
 
 @dataclass(frozen=True)
 class Check:
-    """One rule of REGISTRY.md section 3."""
+    """One rule of docs/definitions.md, section 3."""
 
     id: str
     outcome: Outcome

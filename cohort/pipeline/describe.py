@@ -145,9 +145,7 @@ def treated_vertebrae(cohort: Cohort) -> pd.DataFrame:
     leak = rows["leak"].astype("object")
     disc = leak.str.contains("disc", regex=False, na=False)
     rows["leak_disc"] = pd.Series(np.where(disc, "yes", "no"), index=rows.index, dtype="object").where(leak.notna())
-    lost = rows["anterior_mm_reference"] - rows["anterior_mm_before"]
-    restored = (rows["anterior_mm_after"] - rows["anterior_mm_before"]) / lost.where(lost > 0)
-    rows["height_restoration"] = restored
+    rows["height_restoration"] = atrisk.height_restoration(rows)
     return rows
 
 

@@ -152,7 +152,7 @@ class Planter:
 def plant(
     written: Mapping[str, pd.DataFrame], clean: Mapping[str, pd.DataFrame], rng: np.random.Generator
 ) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
-    """The written tables with every kind of defect that REGISTRY.md section 3 names, and the list of them."""
+    """The written tables with every kind of defect that docs/definitions.md, section 3 names, and the list of them."""
     planter = Planter(written, clean, rng)
     _in_patients(planter, clean)
     _in_augmentations(planter, clean)

@@ -137,7 +137,7 @@ class Rows:
 
 
 def vertebra_rows(cut: Segments, history: Stages, broken: Refractures, role: int) -> Rows:
-    """Rows of vertebrae in one role with the exposures that REGISTRY.md section 7 gives them.
+    """Rows of vertebrae in one role with the exposures that docs/definitions.md, section 7 gives them.
 
     Remote vertebrae of one patient share every exposure, so one row stands for all of them.
     """
