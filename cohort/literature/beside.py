@@ -23,6 +23,7 @@ COLUMNS: Final = (
     "study_key", "citation", "year", "quantity", "event_level", "unit", "window_days", "numerator", "denominator",
     "percent", "wilson_low", "wilson_high", "confidence", "definition_note", "registry_outcome", "registry_measure",
     "registry_estimate", "registry_low", "registry_high", "comparable", "why", "statement", "version",
+    "registry_events", "registry_n",
 )  # fmt: skip
 
 SAME_WINDOW: Final = 0.10  # a window this near (as a share of the study's) is the same one
@@ -31,6 +32,7 @@ REFERENCE_WINDOW_DAYS: Final = 365  # stands beside a figure that names no windo
 
 INCIDENCE: Final = "cumulative incidence at {days} days, death competing"
 PROPORTION: Final = "simple proportion of patients followed to {days} days"
+SHARE: Final = "share of the counted same-level refractures, where recorded"
 VERTEBRA_RISK: Final = "{days}-day risk of a vertebra in this role, from its rate per vertebra-year"
 
 _OUTCOMES: Final = (*REFRACTURE_RELATIONS, "any")
@@ -72,6 +74,7 @@ def beside(
     proportions: Estimates,
     study: StudyDefinition,
     *,
+    shares: pd.DataFrame | None = None,
     headlines: pd.DataFrame | None = None,
     readings: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
@@ -82,6 +85,8 @@ def beside(
     incidence, rates, proportions : the registry's results; fractions, and rates per 1,000 vertebra-years. A crude share
         with a fixed window is set beside the simple proportion, everything else of patients beside the cumulative
         incidence; a share of vertebrae beside `1 - exp(-rate * window)`.
+    shares : the registry's shares among counted same-level refractures: share (cleft, thoracolumbar, new_injury),
+        n_events, n, estimate, conf_low, conf_high; these stand beside the review's shares of cases.
     headlines, readings : `tables.headlines()` and `tables.figure_readings()` unless given.
 
     Returns one row per figure with the columns of `COLUMNS`: first the headlines in the order of the review, then the
@@ -96,7 +101,7 @@ def beside(
     >>> frame.query("study_key == 'multifidus2022'")[["percent", "registry_estimate", "comparable"]].to_numpy().tolist()
     [[12.04, 11.0, 'yes']]
     """
-    own = _Own(incidence.frame, rates.frame, proportions.frame)
+    own = _Own(incidence.frame, rates.frame, proportions.frame, shares)
     published = pd.concat(
         [
             _headline_rows(tables.headlines() if headlines is None else headlines),
@@ -113,7 +118,7 @@ def beside(
 
 _NUMBERS: Final = (
     "year", "window_days", "numerator", "denominator", "percent", "wilson_low", "wilson_high",
-    "registry_estimate", "registry_low", "registry_high",
+    "registry_estimate", "registry_low", "registry_high", "registry_events", "registry_n",
 )  # fmt: skip
 
 
@@ -126,7 +131,7 @@ def _figure_rows(figures: pd.DataFrame, readings: pd.DataFrame, study: StudyDefi
     placed = figures.merge(readings[readings["placed"] == "yes"], on=["study_key", "quantity"])
     near = placed["window_days"].map(lambda days: _nearest_window(days, study)[1] <= NEAREST_WINDOW)
     order = pd.Categorical(placed["event_level"], categories=list(_OUTCOMES), ordered=True)
-    rows = placed.assign(_order=order, unit_in_source="", statement="", version="")[near.to_numpy(dtype=bool)]
+    rows = placed.assign(_order=order, unit_in_source="", statement="", version="", share="")[near.to_numpy(dtype=bool)]
     return rows.sort_values(["_order", "window_days", "study_key"], kind="stable").drop(columns="_order")
 
 
@@ -156,6 +161,8 @@ def _place(row: Mapping[Hashable, Any], own: _Own, study: StudyDefinition) -> di
         "why": verdict.why,
         "statement": row["statement"],
         "version": row["version"],
+        "registry_events": found.events,
+        "registry_n": found.n,
     }
 
 
@@ -193,7 +200,7 @@ def _window(row: Mapping[Hashable, Any], study: StudyDefinition, verdict: _Verdi
 def _judge(row: Mapping[Hashable, Any], found: _Found, days: int, study: StudyDefinition, verdict: _Verdict) -> None:
     different, conditions = verdict.different, verdict.conditions
     if row["basis"] == "cases":
-        different.append(
+        (conditions if found.outcome else different).append(
             f"A share of those with the event (unit: {row['unit']}), not a risk: without the share among all treated "
             "it does not say who fractures."
         )
@@ -262,12 +269,17 @@ class _Found:
     estimate: float = float("nan")
     low: float = float("nan")
     high: float = float("nan")
+    events: float = float("nan")
+    n: float = float("nan")
 
 
 class _Own:
     """The registry's estimates, by outcome and window."""
 
-    def __init__(self, incidence: pd.DataFrame, rates: pd.DataFrame, proportions: pd.DataFrame) -> None:
+    def __init__(
+        self, incidence: pd.DataFrame, rates: pd.DataFrame, proportions: pd.DataFrame, shares: pd.DataFrame | None
+    ) -> None:
+        self.shares = pd.DataFrame() if shares is None else shares.set_index("share")
         curve = np.where(incidence["outcome"] == "any", "composite", "per_relation")
         self.incidence = incidence[incidence["curve"] == curve]
         self.proportions = proportions
@@ -278,6 +290,10 @@ class _Own:
     def find(self, row: Mapping[Hashable, Any], days: int) -> _Found:
         """The counterpart of one published figure at a window of the study."""
         outcome = str(row["event_level"])
+        if row["share"] and row["share"] in self.shares.index:
+            share = self.shares.loc[row["share"]]
+            estimate, low, high = (100 * float(share[name]) for name in ("estimate", "conf_low", "conf_high"))
+            return _Found(outcome, SHARE, estimate, low, high, float(share["n_events"]), float(share["n"]))
         if outcome not in _OUTCOMES or row["basis"] == "cases":
             return _Found()
         if row["unit"] in _VERTEBRA:

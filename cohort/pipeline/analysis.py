@@ -39,7 +39,8 @@ def analyse(registry: Registry, *, progress: Progress | None = None) -> StudyRes
     say("Repeating the main figures under other choices")
     sensitivity = variants.sensitivity(cohort)
     say("Placing the literature beside them")
-    published = literature.beside(literature.figures(), incidence, rates, proportions, registry.study)
+    shares = describe.shares_of_same_level(cohort)
+    published = literature.beside(literature.figures(), incidence, rates, proportions, registry.study, shares=shares)
     return StudyResults(
         registry=registry,
         period=_period(cohort),

@@ -204,6 +204,25 @@ def mechanisms(cohort: Cohort) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def shares_of_same_level(cohort: Cohort) -> pd.DataFrame:
+    """Shares among the counted same-level refractures: a cleft before treatment, T11-L2, a new injury; where recorded.
+
+    Columns share, n_events, n, estimate, conf_low, conf_high (Wilson). A share of those with the event is no risk.
+    """
+    events = counted_same_level(cohort)
+    cleft = cohort.augmentations.set_index("augmentation_id")["cleft_before"].astype("object")
+    junction = events["level"].isin(["T11", "T12", "T13", "L1", "L2"]).map({True: "yes", False: "no"})
+    found = {"cleft": events["augmentation_id"].map(cleft), "thoracolumbar": junction, "new_injury": events["trauma"]}
+    rows = []
+    for share, values in found.items():
+        yes, known = int((values == "yes").sum()), int(values.isin(["yes", "no"]).sum())
+        row = {"share": share, "n_events": yes, "n": known}
+        if known:
+            row.update(estimate.proportion(yes, known).frame.iloc[0][["estimate", "conf_low", "conf_high"]])
+        rows.append(row)
+    return pd.DataFrame(rows, columns=["share", "n_events", "n", "estimate", "conf_low", "conf_high"])
+
+
 def judged(cohort: Cohort) -> pd.DataFrame:
     """How same-level sightings after treatment were judged, and by which cell."""
     same = cohort.sightings[cohort.sightings["relation"] == "same"]

@@ -355,7 +355,8 @@ def withheld_outcomes(page: Page) -> set[str]:
 
 
 def _literature(page: Page) -> Section:
-    frame = published.shown_literature(page.results.literature, withheld_outcomes(page))
+    frame = published.shown_literature(page.results.literature, withheld_outcomes(page), page.rule)
+    risks = frame[frame["unit"] != "refracture"] if len(frame) else frame
     blocks: list[Block] = [
         Paragraph(
             "Published rates differ first by definition: same-level refracture runs from under 1 % "
@@ -369,8 +370,8 @@ def _literature(page: Page) -> Section:
         "Dot: published per cent of patients or vertebrae; line: Wilson interval made from the published "
         "counts; coloured "
         "line and band: this registry's figure for the same relation with its interval. n / N and window to the right.",
-        literature.draw(frame),
-        literature.alt(frame) if len(frame) else "",
+        literature.draw(risks),
+        literature.alt(risks) if len(risks) else "",
         "No published figure compares with this registry's, so none is drawn.",
     )
     tables = _tables(published.review(frame, page.rule), published.literature(frame, page.rule))

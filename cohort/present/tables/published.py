@@ -19,14 +19,18 @@ COMPARES = {"yes": "yes", "partly": "in part", "no": "no"}
 LEVELS = {"same": "Same level", "adjacent": "Adjacent", "remote": "Remote", "any": "Any new fracture"}
 
 
-def shown_literature(frame: pd.DataFrame, withheld: set[str]) -> pd.DataFrame:
-    """The comparison without the registry's estimates of outcomes that are withheld."""
+def shown_literature(frame: pd.DataFrame, withheld: set[str], rule: Disclosure) -> pd.DataFrame:
+    """The comparison without the registry's estimates of outcomes that are withheld, or of shares with a small part."""
     if frame.empty:
         return frame
     out = frame.reset_index(drop=True).copy()
     concealed = out["registry_outcome"].astype("object").isin(withheld)
-    for name in ("registry_estimate", "registry_low", "registry_high"):
-        out.loc[concealed, name] = np.nan
+    names = ["registry_estimate", "registry_low", "registry_high"]
+    if "registry_events" in out:
+        small = rule.small(out["registry_events"]) | rule.small(out["registry_n"] - out["registry_events"])
+        concealed |= small
+        names += ["registry_events", "registry_n"]
+    out.loc[concealed, names] = np.nan
     return out
 
 

@@ -156,3 +156,17 @@ def test_published_numbers_are_not_changed(compare):
         for name in ("percent", "numerator", "denominator", "wilson_low", "wilson_high"):
             assert (getattr(found, name) == source[name]) or (np.isnan(getattr(found, name)) and np.isnan(source[name]))
         assert found.confidence == source["confidence"]
+
+
+def test_a_share_of_cases_stands_beside_the_registrys_own_share_and_says_it_is_no_risk(compare):
+    shares = pd.DataFrame(
+        {"share": ["cleft"], "n_events": [6], "n": [10], "estimate": [0.6], "conf_low": [0.31], "conf_high": [0.83]}
+    )
+    found = row(compare(shares=shares), "cleft among same-level refractures, large series (S28, as stated)")
+    assert found["registry_estimate"] == pytest.approx(60)
+    assert (found["registry_events"], found["registry_n"]) == (6, 10)
+    assert found["comparable"] == "partly"
+    assert "not a risk" in found["why"]
+    without = row(compare(), "cleft among same-level refractures, large series (S28, as stated)")
+    assert without["comparable"] == "no"
+    assert np.isnan(without["registry_estimate"])

@@ -83,3 +83,19 @@ def test_monthly_curves_leave_out_what_may_not_be_drawn(curves):
     kept = set(zip(monthly["curve"], monthly["outcome"], strict=True))
     assert ("per_relation", "same") not in kept
     assert ("per_relation", "adjacent") in kept
+
+
+@pytest.mark.parametrize(("events", "n", "shown"), [(20, 40, True), (3, 40, False), (38, 40, False)])
+def test_a_share_that_would_tell_of_fewer_than_five_is_not_shown_beside_the_literature(events, n, shown):
+    frame = pd.DataFrame(
+        {
+            "registry_outcome": ["same"],
+            "registry_estimate": [100 * events / n],
+            "registry_low": [1.0],
+            "registry_high": [99.0],
+            "registry_events": [float(events)],
+            "registry_n": [float(n)],
+        }
+    )
+    assert published.shown_literature(frame, set(), Disclosure(5))["registry_estimate"].notna().tolist() == [shown]
+    assert published.shown_literature(frame, set(), Disclosure(5, internal=True))["registry_n"].tolist() == [n]
