@@ -51,7 +51,8 @@ Study = Annotated[
 ]
 OutDir = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write into.", show_default=False)]
 OutFile = Annotated[
-    Path, typer.Option("--out", metavar="FILE", help="File to write: .csv or .parquet.", show_default=False)
+    Path,
+    typer.Option("--out", metavar="FILE", help="File to write: Parquet if it ends so, else CSV.", show_default=False),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what an earlier run wrote.")]
 
@@ -99,6 +100,8 @@ def normalize(
     accounting.csv.
     """
     _may_write_folder(out, force=force)
+    if out.resolve() == source.resolve():
+        raise UsageError("--out is the source itself, whose files would be overwritten. Name another folder.")
     with progress() as say:
         from cohort.intake import write_canonical
         from cohort.pipeline import read
@@ -144,10 +147,18 @@ def synthesize(
     out: OutDir,
     patients: Annotated[int, typer.Option("--patients", min=1, help="Patients.")] = 2000,
     seed: Annotated[int, typer.Option("--seed", help="The same seed writes the same files.")] = 1,
+    study: Annotated[
+        Path | None,
+        typer.Option("--study", metavar="FILE", help="Checked only: the registry comes with a study of its own."),
+    ] = None,
     force: Force = False,
 ) -> None:
     """A synthetic registry as hospitals export them, with its known truth in truth.json."""
     _may_write_folder(out, force=force)
+    if study is not None:
+        from cohort.domain.study import load_study
+
+        load_study(study)
     with progress() as say:
         from cohort.synthetic import synthesize as write_synthetic
 
@@ -220,8 +231,6 @@ def _may_write_file(path: Path, *, force: bool) -> None:
         raise OutputError(f"{path} is a folder; --out names a file here, such as {path / 'out.csv'}.")
     if path.exists() and not force:
         raise OutputError(f"{path} exists already. Choose another name, or overwrite it with --force.")
-    if path.suffix not in (".csv", ".parquet"):
-        raise OutputError(f"{path.name}: the name of the file must end in .csv or .parquet.")
 
 
 def _may_write_folder(path: Path, *, force: bool) -> None:

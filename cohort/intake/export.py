@@ -22,7 +22,8 @@ Format = Literal["csv", "parquet"]
 def write_canonical(registry: Registry, out: Path, format: Format = "csv") -> list[Path]:
     """Write the canonical tables, rejected.csv, accounting.csv and warnings.csv into the folder `out`.
 
-    Optional tables that the source did not have are not written. Dates are ISO days, missing values empty cells.
+    Optional tables that the source did not have are not written, and those of an earlier run are removed. Dates are ISO
+    days, missing values empty cells.
     Raises OutputError when the folder cannot be written.
     """
     if format not in ("csv", "parquet"):
@@ -30,6 +31,10 @@ def write_canonical(registry: Registry, out: Path, format: Format = "csv") -> li
     written: list[Path] = []
     try:
         out.mkdir(parents=True, exist_ok=True)
+        # A table of an earlier run that this one does not have would be read as part of this registry.
+        for name in CANONICAL:
+            for suffix in ("csv", "parquet"):
+                (out / f"{name}.{suffix}").unlink(missing_ok=True)
         there = set(registry.inputs["table"]) if len(registry.inputs) else set()
         for name in CANONICAL:
             frame = registry.tables[name]

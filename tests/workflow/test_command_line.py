@@ -61,6 +61,32 @@ def test_nothing_is_overwritten_without_force(small, tmp_path, command, name):
     assert command(name, small, "--out", out, "--force")[0] == 0
 
 
+def test_a_registry_is_never_normalized_onto_itself(small, command):
+    before = {path.name: path.read_bytes() for path in small.iterdir()}
+    code, _, said = command("normalize", small, "--out", small, "--force")
+    assert code == 2
+    assert "source itself" in said
+    assert {path.name: path.read_bytes() for path in small.iterdir()} == before
+
+
+def test_a_table_of_an_earlier_run_does_not_stay_behind(small, tmp_path, command):
+    out = tmp_path / "out"
+    command("normalize", small, "--out", out)
+    (out / "imaging.csv").write_text("patient_id,date,level\n")
+    assert command("normalize", small, "--out", out, "--force", "--format", "parquet")[0] == 0
+    assert sorted(path.name for path in out.glob("*.parquet")) == [
+        "augmentations.parquet",
+        "fractures.parquet",
+        "patients.parquet",
+    ]
+    assert sorted(path.name for path in out.glob("*.csv")) == ["accounting.csv", "rejected.csv", "warnings.csv"]
+
+
+def test_a_file_of_any_other_name_is_csv(small, tmp_path, command):
+    assert command("classify", small, "--out", tmp_path / "sightings.txt")[0] == 0
+    assert (tmp_path / "sightings.txt").read_text().startswith("fracture_id,patient_id,date,level")
+
+
 def test_a_report_folder_is_not_overwritten_without_force(small, tmp_path, command):
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "notes.txt").write_text("mine")
