@@ -134,10 +134,10 @@ def _notes(cohort: Cohort, hazards: pd.DataFrame) -> list[str]:
         notes.append(
             f"{late} deaths lie after the end of follow-up and are no events; a sensitivity run closes with them."
         )
-    few = hazards[hazards["note"].str.contains("patients only", na=False)]
+    few = hazards[hazards["note"].str.contains("in only", na=False)]
     if len(few):
         notes.append(
-            f"{len(few)} hazard ratios rest on events in fewer than {risk.FEW_CLUSTERS} patients; "
+            f"{len(few)} hazard ratios rest on events in fewer than 20 patients; "
             "their intervals are too narrow to rely on."
         )
     return notes

@@ -22,7 +22,6 @@ from cohort.tables.results import Estimates
 
 ROLE_OF = {"same": "treated", "adjacent": "adjacent", "remote": "remote"}
 FEW_EVENTS_PER_PARAMETER = 10
-FEW_CLUSTERS = 20
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,4 @@ def _one_model(
         notes = [str(error)]
     if said["n_events"] < FEW_EVENTS_PER_PARAMETER * len(terms):
         notes.append(f"{said['n_events']} events for {len(terms)} parameters")
-    clusters = rows.loc[events, "cluster"].nunique()
-    if clusters < FEW_CLUSTERS:
-        notes.append(f"events in {clusters} patients only: the interval is too narrow to rely on")
     return {**row, **said, "note": "; ".join(note for note in notes if note)}

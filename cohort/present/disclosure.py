@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from cohort.present import numbers
 
-_COUNTED = "patients?|events?|refractures?|fractures?|sightings?|deaths?|vertebrae|vertebra"
+_COUNTED = "patients?|events?|refractures?|fractures?|sightings?|deaths?|vertebrae|vertebra|clusters?"
 BoolArray = npt.NDArray[np.bool_]
 
 
@@ -91,6 +91,8 @@ class Disclosure:
 
         >>> Disclosure(5).sentence("3 of 120 counted refractures are implied; 12 events for 4 parameters")
         'fewer than 5 of 120 counted refractures are implied; 12 events for 4 parameters'
+        >>> Disclosure(5).sentence("Events in only 3 clusters: the robust standard error tends to be too small")
+        'Events in only fewer than 5 clusters: the robust standard error tends to be too small'
         """
         if not self.active:
             return text
