@@ -59,29 +59,28 @@ def study_file() -> str:
         "|---|---|",
     ]
     lines += [
-        f"| `{name}` | {info.description or _SOURCE_NOTES[name]} |" for name, info in SourceTable.model_fields.items()
+        f"| `{name}` | {info.description} |" for name, info in SourceTable.model_fields.items()
     ]
     lines += [
         "",
         "```toml",
         "[tables.augmentations]",
-        'file = "procedures.csv"',
-        'rename = { "Level treated" = "level", "OP-Datum" = "date" }',
+        'file = "export.xlsx"',
+        'sheet = "OPs"',
+        'rename = { "Pat.-Nr." = "patient_id", "OP-Datum" = "date" }',
+        'repeat = { level = "Etage {n}", volume_ml = "Zement {n}" }   # Etage 1, Zement 1, Etage 2 ...',
+        'flags = { leak = { "Leck Disc" = "disc", "Leck Vene" = "venous" } }',
+        'constant = { technique = "kyphoplasty" }',
+        'unit = { anterior_mm_before = "cm" }',
         'date_order = { date = "dmy" }',
-        'recode = { technique = { "BKP" = "kyphoplasty" } }',
+        'recode = { indication = { "Metastase" = "tumour" } }',
+        'timing = { "Raucher" = "index" }',
         "```",
     ]
     for section, rows in settings.groupby("section", sort=False):
         lines += ["", f"## `[{section}]`", "", "| setting | default | what |", "|---|---|---|"]
         lines += [f"| `{row.setting}` | {row.default or '(none)'} | {row.description} |" for row in rows.itertuples()]
     return "\n".join(lines) + "\n"
-
-
-_SOURCE_NOTES = {
-    "rename": "source column = canonical column",
-    "recode": "canonical column: written value = canonical value",
-    "date_order": "canonical column = ymd, dmy or mdy",
-}
 
 
 def validation() -> str:

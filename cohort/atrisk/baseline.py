@@ -80,13 +80,13 @@ def declared(tables: Mapping[str, pd.DataFrame], study: StudyDefinition) -> dict
     Raises DefinitionError for one that patients lacks.
     """
     patients = tables["patients"]
-    for name in study.exposures.known_at_index:
+    for name in study.known_at_index:
         if name not in patients:
             raise DefinitionError(
-                f"exposures.known_at_index names '{name}', which is no column of patients; "
+                f"[tables.patients.timing] declares '{name}', which is no column of patients; "
                 "correct the name, or move the column to the table patients."
             )
-    return {name: patients[name] for name in study.exposures.known_at_index}
+    return {name: patients[name] for name in study.known_at_index}
 
 
 def _by_entry(members: Members, first_day: IntArray) -> IntArray:

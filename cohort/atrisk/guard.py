@@ -48,7 +48,7 @@ def group_at_entry(baseline: pd.DataFrame, by: str) -> pd.Series:
     if name not in baseline:
         raise DefinitionError(
             f"'{by}' is not known at entry; groups may be {', '.join(str(c) for c in baseline.columns[1:])}, "
-            "or a column of patients that exposures.known_at_index declares."
+            "or a column of patients that [tables.patients.timing] declares as index."
         )
     return baseline[name]
 

@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cohort.domain.errors import DefinitionError
 
 DateOrder = Literal["ymd", "dmy", "mdy"]
+Timing = Literal["index", "row", "later"]
+Unit = Literal["mm", "cm", "m", "ml", "cl", "l", "degrees", "radians", "years", "months", "points", "points_100", "SD"]
 Days = Annotated[int, Field(ge=0)]
 
 
@@ -32,7 +34,11 @@ class SourceTable(Section):
         None, description="file name in the source folder; default: <table>.csv, .tsv, .xlsx or .parquet"
     )
     sheet: str | None = Field(
-        None, description="sheet of a workbook; default: the sheet of the table's name, else the only one"
+        None,
+        description="sheet of a workbook, or table of a database; default: that of the table's name, else the only one",
+    )
+    header_row: int | None = Field(
+        None, ge=1, description="row number of the column names; default: the first row that holds anything"
     )
     encoding: str | None = Field(None, description="text encoding; default: detected and reported")
     delimiter: str | None = Field(None, description="column delimiter; default: detected and reported")
@@ -43,7 +49,30 @@ class SourceTable(Section):
     recode: dict[str, dict[str, str]] = Field(
         default_factory=dict, description="canonical column: written value = canonical value"
     )
+    unit: dict[str, Unit] = Field(
+        default_factory=dict, description="canonical column = the unit in which it is written, converted from"
+    )
+    constant: dict[str, str] = Field(
+        default_factory=dict, description="canonical column = the value of every row, where the source has no column"
+    )
+    join: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="canonical column = source columns whose values together make its list or set"
+    )
+    flags: dict[str, dict[str, str]] = Field(
+        default_factory=dict,
+        description="canonical set: yes/no source column = the word that its yes stands for",
+    )
+    repeat: dict[str, str | tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="canonical column = source columns that repeat across the sheet, as a pattern (level_{n}) or a "
+        "list; every repetition that holds anything becomes a row of its own",
+    )
     date_order: dict[str, DateOrder] = Field(default_factory=dict, description="canonical column = ymd, dmy or mdy")
+    timing: dict[str, Timing] = Field(
+        default_factory=dict,
+        description="covariate = index (known at the first augmentation), row (known on the row's own date) or later "
+        "(known only afterwards, so never a baseline)",
+    )
 
 
 class PopulationSettings(Section):
@@ -100,9 +129,6 @@ class AtRiskSettings(Section):
 class ExposureSettings(Section):
     """When exposures are known and how long they last."""
 
-    known_at_index: tuple[str, ...] = Field(
-        (), description="extra covariates declared as known at the first augmentation"
-    )
     drug_durations: dict[str, int] = Field(
         default_factory=dict, description="drug = days of action, over the shipped list"
     )
@@ -160,6 +186,12 @@ class StudyDefinition(Section):
     models: ModelSettings = Field(default_factory=ModelSettings)
     disclosure: DisclosureSettings = DisclosureSettings()
     output: OutputSettings = OutputSettings()
+
+    @property
+    def known_at_index(self) -> tuple[str, ...]:
+        """Covariates of patients that the study declares as known at the first augmentation."""
+        patients = self.tables.get("patients", SourceTable())
+        return tuple(name for name, timing in patients.timing.items() if timing == "index")
 
     @property
     def digest(self) -> str:

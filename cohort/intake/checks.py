@@ -89,6 +89,9 @@ _ALL: Final = (
     Check("file_unused", "warn", "No table uses this file or sheet; name it in study.toml under [tables.<table>] if it belongs to one."),
     Check("column_unnamed", "warn", "A column without a name holds values; it is carried along as {column}."),
     Check("column_renamed", "warn", "The name {column} is used by the software; the column is carried along as {renamed}."),
+    Check("timing_undeclared", "warn",
+          "{column} is carried along as a covariate, and when it was known is not declared: its timing is not verifiable; declare it "
+          "in study.toml under [tables.{table}.timing] as index, row or later."),
     Check("setting_unused", "warn", "study.toml, [tables.{table}]: {setting} names {column}, which the source does not have."),
 )  # fmt: skip
 

@@ -98,7 +98,22 @@ def duplicates(draft: Draft) -> None:
     carried = draft.mapped.carried.iloc[alike].set_index(alike)
     carried = carried.where(carried.notna(), "")
     whole = pd.concat([whole, carried], axis=1)
+    if draft.ledger.shared:
+        whole = _by_source_row(draft, whole)
     _reject_repeated(draft, whole, "duplicate", "", also="duplicate_row")
+
+
+def _by_source_row(draft: Draft, rows: pd.DataFrame) -> pd.DataFrame:
+    """One row per source row, indexed by the first it made: equal where all that they made is equal, in that order.
+
+    rows : indexed by row. A source row not all of whose rows are among them has no twin and is left out.
+    """
+    of = pd.Series(draft.ledger.of[rows.index.to_numpy()], index=rows.index)
+    made = np.bincount(draft.ledger.of)[of.to_numpy()]
+    alike = rows.groupby(list(rows.columns), sort=False, dropna=False).ngroup().astype(str)
+    content = alike.groupby(of, sort=False).transform(",".join)
+    whole = of.groupby(of, sort=False).transform("size") == made
+    return pd.DataFrame({"content": content})[whole & ~of.duplicated()]
 
 
 def second_patient_rows(draft: Draft) -> None:
@@ -114,7 +129,9 @@ def used_ids(draft: Draft) -> None:
     if key is None or key not in draft.texts:
         return
     rows = np.flatnonzero(draft.ledger.open & (draft.texts[key] != ""))
-    _reject_repeated(draft, pd.DataFrame({key: draft.texts[key][rows]}, index=rows), "id_used", key)
+    ids = pd.DataFrame({key: draft.texts[key][rows], "of": draft.ledger.of[rows]}, index=rows)
+    # Rows that come of one source row may share its id.
+    _reject_repeated(draft, ids.drop_duplicates()[[key]], "id_used", key)
 
 
 def clashing_ids(draft: Draft, members: IntArray, ids: ObjectArray) -> bool:

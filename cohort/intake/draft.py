@@ -10,10 +10,11 @@ import pandas as pd
 
 from cohort.domain.clock import MISSING, BoolArray, IntArray
 from cohort.domain.study import SourceTable
-from cohort.intake import dates, drugs, findings, leaks, levels, numbers
+from cohort.intake import dates, drugs, findings, leaks, levels, numbers, units
 from cohort.intake.dates import DateColumn
 from cohort.intake.ledger import Ledger, ObjectArray
 from cohort.intake.mapping import MappedTable
+from cohort.intake.reshape import folded
 from cohort.intake.words import distinct, read_distinct, take
 from cohort.tables.schema import Column, Table
 
@@ -102,7 +103,7 @@ def _read_patient(draft: Draft, spines: Spines | None) -> None:
 
 def _read_dates(draft: Draft, spec: SourceTable) -> None:
     values, written, ledger = draft.mapped.values, draft.mapped.written, draft.ledger
-    order = {column.strip().lower(): way for column, way in spec.date_order.items()}
+    order = {folded(column): way for column, way in spec.date_order.items()}
     n = len(draft.mapped.rows)
     draft.before_index = np.zeros(n, dtype=bool)
     precision = np.full(n, dates.DAY, dtype=np.int64)
@@ -217,8 +218,9 @@ def _read_value(draft: Draft, column: Column, spec: SourceTable) -> None:
 
 def _read_number(draft: Draft, column: Column, spec: SourceTable) -> np.ndarray:
     name, ledger, written = column.name, draft.ledger, draft.mapped.written[column.name]
-    read_numbers = numbers.read_column(draft.mapped.values[name], spec.decimal, column.unit)
-    value = read_numbers.value.copy()
+    written_unit = {folded(key): unit for key, unit in spec.unit.items()}.get(name, column.unit)
+    read_numbers = numbers.read_column(draft.mapped.values[name], spec.decimal, written_unit)
+    value = units.convert(read_numbers.value.copy(), written_unit, column.unit)
     low = -np.inf if column.minimum is None else column.minimum
     high = np.inf if column.maximum is None else column.maximum
     limits: dict[str, Any] = {"minimum": low, "maximum": high}

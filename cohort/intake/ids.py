@@ -7,13 +7,29 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from cohort.domain.clock import BoolArray, IntArray
+from cohort.domain.clock import IntArray
 from cohort.intake.ledger import ObjectArray
+
+
+def of_list(written: ObjectArray, source_row: IntArray, level: ObjectArray) -> ObjectArray:
+    """`<written id>:<level>` where one source row gives its id to several vertebrae. All shape (n,).
+
+    >>> of_list(np.array(["A", "A", "B", ""], object), np.array([0, 0, 1, 1]), np.array(["L1", "L2", "L1", "L2"], object))
+    array(['A:L1', 'A:L2', 'B', ''], dtype=object)
+    """
+    frame = pd.DataFrame({"row": source_row, "id": written, "level": level})
+    several = frame.duplicated(["row", "id"], keep=False).to_numpy() & (written != "")
+    ids: ObjectArray = written.copy()
+    if several.any():
+        # Two columns of one row may name the same vertebra.
+        again = frame[several].groupby(["row", "id", "level"], sort=False).cumcount().to_numpy() + 1
+        suffix = np.array(["" if k == 1 else f"#{k}" for k in again], dtype=object)
+        ids[several] = written[several] + ":" + level[several] + suffix
+    return ids
 
 
 def made(
     written: ObjectArray,
-    is_list: BoolArray,
     patient_id: ObjectArray,
     date_text: ObjectArray,
     level: ObjectArray,
@@ -21,17 +37,17 @@ def made(
 ) -> ObjectArray:
     """The id of every vertebra. All shape (n,); one element per vertebra.
 
-    written : the id in the source, "" where absent. is_list : the vertebra comes from a cell that names several.
+    written : the id in the source, "" where absent; `of_list` has given the vertebrae of one row their own.
     date_text : the day used in ISO form, "" for before_index.
     remaining : gives every other column of the asked elements as text; they decide which of several equal ids is
         `#2`, `#3`.
 
     >>> text = np.array(["b", "", "a"], object)
-    >>> made(np.array(["", "A", ""], object), np.array([False, True, False]), np.array(["p"] * 3, object),
+    >>> made(np.array(["", "A", ""], object), np.array(["p"] * 3, object),
     ...      np.array(["2020-01-01"] * 3, object), np.array(["L1"] * 3, object), lambda i: pd.DataFrame({"x": text[i]}))
-    array(['p:2020-01-01:L1#2', 'A:L1', 'p:2020-01-01:L1'], dtype=object)
+    array(['p:2020-01-01:L1#2', 'A', 'p:2020-01-01:L1'], dtype=object)
     """
-    ids: ObjectArray = np.where(is_list, written + ":" + level, written)
+    ids: ObjectArray = written.copy()
     absent = np.flatnonzero(written == "")
     if not len(absent):
         return ids

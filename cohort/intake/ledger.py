@@ -1,4 +1,7 @@
-"""The account of one table: every source row is open until its first failing check, and every note keeps its row."""
+"""The account of one table: every source row is open until its first failing check, and every note keeps its row.
+
+Rows that one source row makes (columns that repeat across a sheet) share its number: they are rejected together.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,11 @@ ObjectArray = npt.NDArray[np.object_]
 
 
 class Ledger:
-    """Failures and notes on the n source rows of one table.
+    """Failures and notes on the n rows of one table.
 
     table, source : name of the table, and its file (or workbook!sheet).
-    rows : int64, shape (n,), the row numbers that a person sees.
+    rows : int64, shape (n,), the row numbers that a person sees; equal for rows that one source row makes.
+    of : int64, shape (n,), the place of each row's source row; `shared` says whether any has more than one.
     """
 
     def __init__(self, table: str, source: str, rows: IntArray) -> None:
@@ -27,6 +31,8 @@ class Ledger:
         self.table = table
         self.source = source
         self.rows = rows
+        self.of, numbers = pd.factorize(rows)
+        self.shared = len(numbers) < n
         self.check: ObjectArray = np.full(n, "", dtype=object)
         self._column: ObjectArray = np.full(n, "", dtype=object)
         self._value: ObjectArray = np.full(n, "", dtype=object)
@@ -38,6 +44,16 @@ class Ledger:
         """Rows that no check has rejected yet."""
         result: BoolArray = self.check == ""
         return result
+
+    @property
+    def n_sources(self) -> int:
+        """Source rows, of which `n_accepted` are open."""
+        return int(self.of.max()) + 1 if len(self.of) else 0
+
+    @property
+    def n_accepted(self) -> int:
+        """Source rows that no check has rejected yet."""
+        return len(np.unique(self.of[self.open])) if self.shared else int(self.open.sum())
 
     def record(
         self,
@@ -59,6 +75,13 @@ class Ledger:
         sentence = self._sentences(check, column, index, first_row, words)
         value = written[index] if written is not None else np.full(len(index), "", dtype=object)
         if CHECKS[check].outcome == "reject":
+            if self.shared:
+                # The first row that fails gives the reason to all that come of its source row.
+                failed, first = np.unique(self.of[index], return_index=True)
+                place = np.full(self.n_sources, -1, dtype=np.int64)
+                place[failed] = first
+                index = np.flatnonzero(self.open & (place[self.of] >= 0))
+                sentence, value = sentence[place[self.of[index]]], value[place[self.of[index]]]
             self.check[index] = check
             self._column[index] = column
             self._value[index] = value
@@ -80,6 +103,8 @@ class Ledger:
     def rejected(self) -> pd.DataFrame:
         """One row per rejected source row, in the order of the file."""
         index = np.flatnonzero(~self.open)
+        if self.shared:
+            index = index[np.unique(self.of[index], return_index=True)[1]]
         frame = pd.DataFrame(
             {
                 "table": self.table,
@@ -116,4 +141,5 @@ class Ledger:
         parts = [part for part in parts if len(part)]
         if not parts:
             return pd.DataFrame(columns=list(WARNING_COLUMNS))
-        return pd.concat(parts, ignore_index=True).sort_values("row", kind="stable", ignore_index=True)
+        whole = pd.concat(parts, ignore_index=True).sort_values("row", kind="stable", ignore_index=True)
+        return whole.drop_duplicates(ignore_index=True) if self.shared else whole

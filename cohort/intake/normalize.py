@@ -118,18 +118,17 @@ def _ids(draft: Draft, members: IntArray, frame: pd.DataFrame) -> np.ndarray:
     at = draft.origin[members]
     key = str(draft.table.key)
     written = draft.texts[key][at] if key in draft.texts else np.full(len(at), "", dtype=object)
-    counts = np.bincount(draft.origin, minlength=len(draft.mapped.rows))
     named = {key, "patient_id", "date", "level", "source_row"}
     # Canonical columns in the order of the schema, then covariates by name: never the order of the file.
     own = [name for name in draft.table.names if name not in named]
     covariates = sorted(str(name) for name in frame.columns if name not in {*draft.table.names, "source_row"})
     text = written_text(frame[["date", "level"]])
+    level = text["level"].to_numpy(dtype=object)
     return ids.made(
-        written,
-        counts[at] > 1,
+        ids.of_list(written, draft.ledger.of[at], level),
         frame["patient_id"].to_numpy(dtype=object),
         text["date"].to_numpy(dtype=object),
-        text["level"].to_numpy(dtype=object),
+        level,
         lambda index: written_text(frame.iloc[index][own + covariates]),
     )
 
@@ -227,7 +226,7 @@ def _accounting(drafts: list[Draft]) -> pd.DataFrame:
             rows.append((name, 0, 0, 0))
             continue
         draft = by_name[name]
-        accepted, ragged = int(draft.ledger.open.sum()), len(draft.mapped.ragged)
-        read_rows = len(draft.mapped.rows) + ragged
+        accepted, ragged = draft.ledger.n_accepted, len(draft.mapped.ragged)
+        read_rows = draft.ledger.n_sources + ragged
         rows.append((name, read_rows, accepted, read_rows - accepted))
     return pd.DataFrame(rows, columns=list(ACCOUNTING_COLUMNS))

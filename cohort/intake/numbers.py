@@ -17,6 +17,9 @@ DecimalMark = Literal[".", ","]
 _UNITS: Final = {
     "ml": ("ml", "cc", "cm3", "cm³"),
     "mm": ("mm",),
+    "cm": ("cm",),
+    "cl": ("cl",),
+    "l": ("l",),
     "degrees": ("°", "deg", "degree", "degrees", "grad"),
     "years": ("y", "yr", "yrs", "year", "years"),
     "SD": ("sd",),

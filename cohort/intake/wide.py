@@ -1,6 +1,7 @@
 """One wide sheet mapped onto several tables: each takes its own columns, and equal rows of these are one row.
 
-A row in which a table's own columns are all empty but the patient is no row of that table. Columns that no table takes
+A row in which a table's own columns, the patient aside, say nothing (empty, not recorded or a bare no) is no row of that
+table. Columns that no table takes
 are covariates of the treated vertebra.
 """
 
@@ -12,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from cohort.domain.study import SourceTable
-from cohort.intake.mapping import folded
+from cohort.intake import reshape
+from cohort.intake.reshape import folded
 from cohort.intake.sources import RawTable, Sources
 from cohort.tables.schema import CANONICAL
 
@@ -30,10 +32,10 @@ def project(raw: RawTable, sources: Sources, specs: Mapping[str, SourceTable]) -
     header = tuple(raw.header[place] for place in own)
     cells = raw.cells[own]
     text = cells.apply(lambda column: column.str.strip())
-    is_patient = np.array([_target(name, specs[raw.name]) == "patient_id" for name in header], dtype=bool)
-    filled = (text.loc[:, ~is_patient] != "").to_numpy().any(axis=1)
-    if raw.name == "patients":
-        filled[:] = True
+    filled = np.full(len(cells), raw.name == "patients")
+    for place, name in zip(own, header, strict=True):
+        if _target(name, specs[raw.name]) != "patient_id":
+            filled |= reshape.holds_anything(cells[place].to_numpy(dtype=object))
     keep = filled & ~text.where(pd.Series(filled, index=text.index), "").duplicated().to_numpy()
     frame = cells[keep].reset_index(drop=True)
     frame.columns = pd.RangeIndex(len(own))
@@ -43,14 +45,17 @@ def project(raw: RawTable, sources: Sources, specs: Mapping[str, SourceTable]) -
 
 
 def _columns(raw: RawTable, spec: SourceTable, name: str) -> list[int]:
-    """Places of the columns that one table takes; a renamed column goes before one that has the name already."""
+    """Places of the columns that one table takes; one that the study file names goes before one that has the name."""
+    layout = reshape.layout(raw.header, name, spec)
     renamed = {folded(old) for old in spec.rename}
-    targets = {folded(new) for new in spec.rename.values()}
+    targets = {*(folded(new) for new in spec.rename.values()), *layout.targets, *map(folded, spec.constant)}
     canonical = set(CANONICAL[name].names)
     return [
         place
         for place, column in enumerate(raw.header)
-        if folded(column) in renamed or (folded(column) in canonical and folded(column) not in targets)
+        if folded(column) in renamed
+        or place in layout.places
+        or (folded(column) in canonical and folded(column) not in targets)
     ]
 
 

@@ -28,7 +28,7 @@ AUGMENTATIONS = """
 
 @pytest.fixture(scope="module")
 def table(cohort_of):
-    study = StudyDefinition().with_("exposures", known_at_index=("ward",))
+    study = StudyDefinition(tables={"patients": {"timing": {"ward": "index"}}})
     frame = cohort_of(patients=PATIENTS, augmentations=AUGMENTATIONS, study=study).baseline()
     return frame.set_index("patient_id").astype(object).where(lambda f: f.notna(), None)
 
@@ -59,7 +59,7 @@ def test_what_the_study_declares_as_known_at_index_is_there(table):
 
 
 def test_a_column_that_does_not_exist_cannot_be_declared(cohort_of):
-    study = StudyDefinition().with_("exposures", known_at_index=("bed",))
+    study = StudyDefinition(tables={"patients": {"timing": {"bed": "index"}}})
     with pytest.raises(DefinitionError, match="no column of patients"):
         cohort_of(patients=PATIENTS, augmentations=AUGMENTATIONS, study=study).baseline()
 

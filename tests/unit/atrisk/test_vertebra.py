@@ -56,7 +56,7 @@ def test_an_event_ends_its_row_even_where_healing_takes_no_time(cohort_of):
 
 
 def test_the_columns_and_the_covariates_of_the_patient(cohort_of):
-    study = StudyDefinition().with_("exposures", known_at_index=("smoker",))
+    study = StudyDefinition(tables={"patients": {"timing": {"smoker": "index"}}})
     rows = cohort_of(patients=ONE, augmentations=L1, study=study).vertebrae("remote")
     assert rows.columns.tolist() == [*COLUMNS.split(), "smoker"]
     first = rows.iloc[0]
@@ -68,8 +68,8 @@ def test_the_columns_and_the_covariates_of_the_patient(cohort_of):
 
 
 def test_a_covariate_the_study_declares_must_exist(cohort_of):
-    study = StudyDefinition().with_("exposures", known_at_index=("smokes",))
-    with pytest.raises(DefinitionError, match="known_at_index names 'smokes'"):
+    study = StudyDefinition(tables={"patients": {"timing": {"smokes": "index"}}})
+    with pytest.raises(DefinitionError, match="declares 'smokes'"):
         cohort_of(patients=ONE, augmentations=L1, study=study).vertebrae("remote")
 
 

@@ -11,6 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from cohort.domain.errors import CohortError
+from cohort.domain.study import StudyDefinition
 from cohort.intake import read, write_canonical
 from cohort.intake.assemble import written_text
 from cohort.tables import contracts
@@ -100,7 +101,7 @@ def few(examples):
     return settings(max_examples=examples, phases=phases, derandomize=True, database=None, deadline=None)
 
 
-@few(14)
+@few(40)
 @given(raw=REGISTRIES, format=st.sampled_from(["csv", "parquet"]))
 def test_every_row_is_accounted_for_and_reading_the_output_changes_nothing(format, raw):
     with TemporaryDirectory() as scratch:
@@ -123,6 +124,68 @@ def test_every_row_is_accounted_for_and_reading_the_output_changes_nothing(forma
         second = read(out)
         assert not len(second.rejected)
         assert not (second.warnings["outcome"] == "blank").any()
+        for name in CANONICAL:
+            pd.testing.assert_frame_equal(
+                first[name].drop(columns="source_row"), second[name].drop(columns="source_row"), check_dtype=True
+            )
+
+
+WIDE = {
+    "Nr": IDS,
+    "end": DATES,
+    "surgery": DATES,
+    "level 1": LEVELS,
+    "leak 1": st.sampled_from(["", "none", "disc", "venous", "x"]),
+    "level 2": LEVELS,
+    "leak 2": st.sampled_from(["", "none", "disc"]),
+    "ml": NUMBERS,
+    "fx date 1": DATES,
+    "fx level 1": LEVELS,
+    "fx date 2": DATES,
+    "fx level 2": LEVELS,
+    "remark": COVARIATES,
+}
+NOTHING = {"", "?", "-", "n/a", "none", "no"}
+ONE_SHEET = {
+    "patients": {"rename": {"Nr": "patient_id", "end": "follow_up_end"}},
+    "augmentations": {
+        "rename": {"Nr": "patient_id", "surgery": "date", "ml": "volume_ml"},
+        "repeat": {"level": "level {n}", "leak": "leak {n}"},
+    },
+    "fractures": {
+        "rename": {"Nr": "patient_id"},
+        "repeat": {"date": "fx date {n}", "level": "fx level {n}"},
+    },
+}
+
+
+@few(40)
+@given(rows=st.lists(st.tuples(*WIDE.values()), max_size=6))
+def test_one_wide_sheet_is_accounted_for_too_and_its_repetitions_stand_or_fall_together(rows):
+    study = StudyDefinition.model_validate({"tables": {n: {"file": "all.csv"} | t for n, t in ONE_SHEET.items()}})
+    with TemporaryDirectory() as scratch:
+        source, out = Path(scratch, "source"), Path(scratch, "out")
+        source.mkdir()
+        with (source / "all.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, quoting=csv.QUOTE_ALL).writerows([list(WIDE), *rows])
+        first = read(source, study)
+        account = first.accounting.set_index("table")
+        for name, columns in (("augmentations", [2, 3, 4, 5, 6, 7, 12]), ("fractures", [8, 9, 10, 11])):
+            # A row belongs to a table when a column of the table says anything; equal ones are one.
+            seen = {}
+            for number, row in enumerate(rows, start=2):
+                if any(row[k].strip() not in NOTHING for k in columns):
+                    seen.setdefault((row[0].strip(), *(row[k].strip() for k in columns)), number)
+            accepted = set(first[name]["source_row"])
+            lost = first.rejected.query("table == @name")["row"].tolist()
+            assert len(lost) == len(set(lost))
+            assert not accepted & set(lost)
+            assert accepted | set(lost) == set(seen.values())
+            assert account.loc[name].tolist() == [len(seen), len(accepted), len(lost)]
+            contracts.check(name, first[name])
+        write_canonical(first, out)
+        second = read(out)
+        assert not len(second.rejected)
         for name in CANONICAL:
             pd.testing.assert_frame_equal(
                 first[name].drop(columns="source_row"), second[name].drop(columns="source_row"), check_dtype=True
