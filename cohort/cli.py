@@ -31,7 +31,8 @@ app = typer.Typer(
     help="""
 Refracture after vertebral augmentation, from a raw registry to a finished report.
 
-SOURCE is a folder of tables (CSV, Excel, Parquet) or one workbook. Three tables are needed: **patients**,
+SOURCE is a folder of tables (CSV, Excel, Parquet, SQLite), one workbook or SQLite file, or the URL of a database
+(`postgresql://USER@HOST/DATABASE`; the password from PGPASSWORD or `.pgpass`). Three tables are needed: **patients**,
 **augmentations** (one row per treated vertebra) and **fractures** (one row per sighting). Settings and column names are
 declared in a study file, by default `study.toml` in the source folder.
 
@@ -43,7 +44,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but rows were rejected.
 )
 
 Source = Annotated[
-    Path, typer.Argument(metavar="SOURCE", help="Folder of tables, or one workbook.", show_default=False)
+    str, typer.Argument(metavar="SOURCE", help="Folder of tables, workbook, or database.", show_default=False)
 ]
 Study = Annotated[
     Path | None,
@@ -100,8 +101,7 @@ def normalize(
     accounting.csv.
     """
     _may_write_folder(out, force=force)
-    if out.resolve() == source.resolve():
-        raise UsageError("--out is the source itself, whose files would be overwritten. Name another folder.")
+    _not_the_source(out, source)
     with progress() as say:
         from cohort.intake import write_canonical
         from cohort.pipeline import read
@@ -117,6 +117,7 @@ def normalize(
 def classify(source: Source, out: OutFile, study: Study = None, force: Force = False) -> None:
     """One row per fracture sighting: same, adjacent or remote, to which augmentation, counted or why not."""
     _may_write_file(out, force=force)
+    _not_the_source(out, source)
     with progress() as say:
         from cohort.pipeline import classify as classify_registry
         from cohort.pipeline import printed_sightings, read
@@ -132,6 +133,7 @@ def classify(source: Source, out: OutFile, study: Study = None, force: Force = F
 def persontime(source: Source, out: OutFile, study: Study = None, force: Force = False) -> None:
     """Vertebra-days at risk and refractures by level and role."""
     _may_write_file(out, force=force)
+    _not_the_source(out, source)
     with progress() as say:
         from cohort.pipeline import person_time, read
 
@@ -170,7 +172,7 @@ def synthesize(
 @app.command()
 def literature(
     out: OutDir,
-    source: Annotated[Path | None, typer.Argument(metavar="[SOURCE]", show_default=False)] = None,
+    source: Annotated[str | None, typer.Argument(metavar="[SOURCE]", show_default=False)] = None,
     study: Study = None,
     force: Force = False,
 ) -> None:
@@ -220,10 +222,23 @@ def progress() -> Iterator[Any]:
     yield say
 
 
-def _existing(source: Path) -> Path:
-    if not source.exists():
-        raise UsageError(f"The source {source} does not exist. Name a folder of tables or a workbook.")
+def _existing(source: str) -> str:
+    from cohort.intake import addresses
+
+    place = addresses.parse(source)
+    if isinstance(place, Path) and not place.exists():
+        raise UsageError(
+            f"{addresses.shown(source)} does not exist. Name a folder of tables, a workbook or a database."
+        )
     return source
+
+
+def _not_the_source(out: Path, source: str) -> None:
+    from cohort.intake import addresses
+
+    place = addresses.parse(source)
+    if isinstance(place, Path) and out.resolve() == place.resolve():
+        raise UsageError("--out is the source itself, which would be overwritten. Name another place.")
 
 
 def _may_write_file(path: Path, *, force: bool) -> None:

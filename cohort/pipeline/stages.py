@@ -12,7 +12,7 @@ import pandas as pd
 
 from cohort import atrisk, intake, refracture
 from cohort.domain.errors import DefinitionError
-from cohort.domain.study import StudyDefinition, load_study
+from cohort.domain.study import StudyDefinition
 from cohort.tables.results import CountingProcess, Registry
 
 Progress = Callable[[str], None]
@@ -60,26 +60,16 @@ class Cohort:
         return self._first_events[endpoint]
 
 
-def definition_for(source: str | Path, study: str | Path | StudyDefinition | None = None) -> StudyDefinition:
-    """The study given, else `study.toml` in the source folder, else the built-in defaults."""
-    if isinstance(study, StudyDefinition):
-        return study
-    if study is not None:
-        return load_study(Path(study))
-    beside = Path(source) / "study.toml"
-    return load_study(beside) if beside.is_file() else StudyDefinition()
-
-
 def read(
     source: str | Path, study: str | Path | StudyDefinition | None = None, *, progress: Progress | None = None
 ) -> Registry:
     """Read a raw registry into canonical tables, with every row accounted for.
 
-    source : a folder of tables or a workbook. study : a StudyDefinition, a study file, or None for `study.toml` in the
-    folder (else the defaults).
+    source : a folder of tables, a workbook, an SQLite file, or the URL of a database. study : a StudyDefinition, a study
+    file, or None for `study.toml` in the folder (else the defaults).
     Raises RegistryError with a sentence where the source is no registry.
     """
-    return intake.read(source, definition_for(source, study), progress)
+    return intake.read(source, study, progress)
 
 
 def prepare(registry: Registry) -> Cohort:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pandas as pd
 import pytest
@@ -67,6 +69,38 @@ def test_a_registry_is_never_normalized_onto_itself(small, command):
     assert code == 2
     assert "source itself" in said
     assert {path.name: path.read_bytes() for path in small.iterdir()} == before
+
+
+@pytest.fixture
+def database(small, tmp_path):
+    """The small registry as an SQLite file."""
+    with closing(sqlite3.connect(tmp_path / "registry.db")) as connection:
+        for path in small.iterdir():
+            pd.read_csv(path).to_sql(path.stem, connection, index=False)
+    return tmp_path / "registry.db"
+
+
+def test_a_database_is_named_by_its_file_or_its_url(small, database, tmp_path, command):
+    for name, source in (("folder", small), ("file", database), ("url", f"sqlite:///{database}")):
+        assert command("classify", source, "--out", tmp_path / f"{name}.csv")[0] == 0
+    assert len({(tmp_path / f"{name}.csv").read_text() for name in ("folder", "file", "url")}) == 1
+
+
+@pytest.mark.parametrize("name", ["classify", "persontime"])
+def test_a_database_is_never_overwritten_by_what_is_made_of_it(database, command, name):
+    before = database.read_bytes()
+    for source in (database, f"sqlite:///{database}"):
+        code, _, said = command(name, source, "--out", database, "--force")
+        assert code == 2
+        assert "source itself" in said
+    assert database.read_bytes() == before
+
+
+def test_a_password_in_a_url_is_wrong_usage_and_not_repeated(tmp_path, command):
+    for source in ("postgresql://me:hunter2@db/registry", "postgresql:/me:hunter2@db/registry"):
+        code, said, complaint = command("classify", source, "--out", tmp_path / "s.csv")
+        assert code == 2
+        assert "hunter2" not in said + complaint
 
 
 def test_a_table_of_an_earlier_run_does_not_stay_behind(small, tmp_path, command):

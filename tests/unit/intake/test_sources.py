@@ -7,7 +7,7 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from cohort.domain.errors import DefinitionError, RegistryError
+from cohort.domain.errors import DefinitionError, RegistryError, UsageError
 from cohort.domain.study import StudyDefinition
 from cohort.intake import read, text_files
 
@@ -129,18 +129,17 @@ def test_an_empty_folder_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ("postgresql://host/registry", "cannot be read yet"),
-        ("https://example.org/registry.csv", "cannot be read yet"),
+        ("https://example.org/registry.csv", "export the tables"),
         ("nowhere", "does not exist"),
     ],
 )
 def test_a_source_of_another_kind_is_refused_with_a_sentence(source, says):
-    with pytest.raises(RegistryError, match=says):
+    with pytest.raises((RegistryError, UsageError), match=says):
         read(source)
 
 
-def test_a_database_file_and_a_lone_table_are_refused(tmp_path):
-    for name, says in (("registry.sqlite", "cannot be read yet"), ("patients.csv", "neither a folder")):
+def test_a_database_of_another_kind_and_a_lone_table_are_refused(tmp_path):
+    for name, says in (("registry.accdb", "neither a folder"), ("patients.csv", "neither a folder")):
         (tmp_path / name).write_text("x")
         with pytest.raises(RegistryError, match=says):
             read(tmp_path / name)
@@ -210,7 +209,7 @@ def test_a_column_without_a_name_is_dropped_when_empty_and_carried_when_not(regi
     read_registry = registry(patients="patient_id,follow_up_end,,\nP1,2022-12-31,,x")
     assert "column_4" in read_registry["patients"]
     assert "column_3" not in read_registry["patients"]
-    assert read_registry.warnings["check"].tolist() == ["column_unnamed"]
+    assert read_registry.warnings["check"].tolist() == ["column_unnamed", "timing_undeclared"]
 
 
 def workbook(path, **sheets):
