@@ -15,6 +15,7 @@ import typer
 
 from cohort import __version__
 from cohort.domain.errors import CohortError, OutputError, UsageError
+from cohort.domain.safe_text import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -261,7 +262,9 @@ def _write_table(frame: pd.DataFrame, path: Path) -> None:
     if path.suffix == ".parquet":
         frame.to_parquet(partial, index=False)
     else:
-        frame.to_csv(partial, index=False, lineterminator="\n")
+        from cohort.tables.safe_csv import guard
+
+        guard(frame).to_csv(partial, index=False, lineterminator="\n")
     partial.replace(path)
 
 
@@ -301,7 +304,8 @@ def main() -> None:
     try:
         app(prog_name="cohort")
     except CohortError as error:
-        typer.echo(f"cohort: {error}", err=True)
+        # A name of a file or column may hold what a terminal would obey.
+        typer.echo(f"cohort: {visible(str(error))}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(FAILED)

@@ -33,6 +33,8 @@ _ALL: Final = (
           "The quotation marks of this row do not pair up, so its cells cannot be told apart; remove or double the stray one."),
     # keys
     Check("patient_id_empty", "reject", "patient_id is empty; every row of {table} must say whose it is."),
+    Check("id_not_computed", "reject",
+          "{column} is an error of the spreadsheet (#N/A) or a formula without a value, which is no id; correct the cell and save the sheet."),
     Check("patient_unknown", "reject",
           "This patient_id has no accepted row in patients; add the patient there, or correct the id."),
     # dates
@@ -86,6 +88,17 @@ _ALL: Final = (
           "The first augmentation lies a year or more before the site began (its earliest enrolled_on, or else its next patient); "
           "was enrolled_on forgotten?"),
     Check("ends_before_start", "warn", "{column} lies before the start of the same row; the interval is empty."),
+    Check("encoding_guessed", "warn",
+          "The file is not UTF-8 and says nothing of its encoding, so {encoding} was taken; if names look wrong, declare encoding in "
+          "study.toml under [tables.{table}]."),
+    Check("control_characters", "warn",
+          "The source held {n} control characters or cells with them, which no text has; they stand in the tables in a visible form "
+          "(\\x1b)."),
+    Check("formulas_read", "warn",
+          "The sheet holds {n} formulas; the values that the spreadsheet last computed were read."),
+    Check("cells_not_computed", "warn",
+          "The sheet holds {n} cells without a value: errors of the spreadsheet (#N/A), or formulas that were never computed. They are "
+          "read as written, so that no value goes missing; open the sheet, correct them and save it."),
     Check("file_unused", "warn", "No table uses this file or sheet; name it in study.toml under [tables.<table>] if it belongs to one."),
     Check("column_unnamed", "warn", "A column without a name holds values; it is carried along as {column}."),
     Check("column_renamed", "warn", "The name {column} is used by the software; the column is carried along as {renamed}."),

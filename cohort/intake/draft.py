@@ -12,6 +12,7 @@ from cohort.domain.clock import MISSING, BoolArray, IntArray
 from cohort.domain.study import SourceTable
 from cohort.intake import dates, drugs, findings, leaks, levels, numbers, units
 from cohort.intake.dates import DateColumn
+from cohort.intake.grid import matches
 from cohort.intake.ledger import Ledger, ObjectArray
 from cohort.intake.mapping import MappedTable
 from cohort.intake.reshape import folded
@@ -19,6 +20,7 @@ from cohort.intake.words import distinct, read_distinct, take
 from cohort.tables.schema import Column, Table
 
 PRECISION_CODE: Final = {"day": dates.DAY, "month": dates.MONTH, "year": dates.YEAR}
+_NO_ID: Final = r"^(=|#(N/A|REF!|VALUE!|DIV/0!|NAME\?|NUM!|NULL!|SPILL!|CALC!)$)"
 _CM_LOW, _CM_HIGH = 0.5, 6.0  # millimetres: no vertebral height, but any of them in centimetres
 
 
@@ -76,6 +78,10 @@ def read(mapped: MappedTable, spec: SourceTable, spines: Spines | None) -> Draft
     n = len(mapped.rows)
     ledger = Ledger(table.name, mapped.source, mapped.rows)
     draft = Draft(table, mapped, ledger, np.full(n, -1, dtype=np.int64))
+    for column in table:
+        if column.kind == "id" and column.name in mapped.values:
+            broken = matches(mapped.values[column.name], _NO_ID)
+            ledger.record(broken, "id_not_computed", column.name, mapped.written[column.name])
     _read_patient(draft, spines)
     _read_dates(draft, spec)
     _read_levels(draft, spines)

@@ -14,6 +14,7 @@ import pyarrow.csv  # type: ignore[import-untyped]
 from cohort.domain.errors import OutputError
 from cohort.intake.assemble import written_text
 from cohort.tables.results import Registry
+from cohort.tables.safe_csv import guard
 from cohort.tables.schema import CANONICAL, REQUIRED_TABLES
 
 Format = Literal["csv", "parquet"]
@@ -40,10 +41,9 @@ def write_canonical(registry: Registry, out: Path, format: Format = "csv") -> li
             frame = registry.tables[name]
             if name not in REQUIRED_TABLES and name not in there and not len(frame):
                 continue
-            text = written_text(frame.drop(columns="source_row", errors="ignore"))
             path = out / f"{name}.{format}"
             if format == "csv":
-                _write_csv(text, path)
+                _write_csv(written_text(frame.drop(columns="source_row", errors="ignore")), path)
             else:
                 _typed(frame.drop(columns="source_row", errors="ignore")).to_parquet(path, index=False)
             written.append(path)
@@ -57,7 +57,8 @@ def write_canonical(registry: Registry, out: Path, format: Format = "csv") -> li
 
 
 def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write text cells; only a table some of whose cells need quotes goes the slow way."""
+    """Write text cells, formulas marked; only a table some of whose cells need quotes goes the slow way."""
+    frame = guard(frame)
     try:
         body = pa.table({str(k): _arrow(frame.iloc[:, k]) for k in range(frame.shape[1])})
         with path.open("wb") as file:

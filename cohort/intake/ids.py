@@ -14,8 +14,8 @@ from cohort.intake.ledger import ObjectArray
 def of_list(written: ObjectArray, source_row: IntArray, level: ObjectArray) -> ObjectArray:
     """`<written id>:<level>` where one source row gives its id to several vertebrae. All shape (n,).
 
-    >>> of_list(np.array(["A", "A", "B", ""], object), np.array([0, 0, 1, 1]), np.array(["L1", "L2", "L1", "L2"], object))
-    array(['A:L1', 'A:L2', 'B', ''], dtype=object)
+    >>> of_list(np.array(["A", "A", "B"], object), np.array([0, 0, 1]), np.array(["L1", "L2", "L1"], object))
+    array(['A:L1', 'A:L2', 'B'], dtype=object)
     """
     frame = pd.DataFrame({"row": source_row, "id": written, "level": level})
     several = frame.duplicated(["row", "id"], keep=False).to_numpy() & (written != "")

@@ -13,16 +13,15 @@ from cohort.domain.clock import IntArray
 from cohort.domain.errors import DefinitionError, RegistryError
 from cohort.domain.study import SourceTable
 from cohort.intake import findings, reshape, units
+from cohort.intake.grid import Ragged, Remark
 from cohort.intake.ledger import ObjectArray
 from cohort.intake.reshape import Layout, folded
 from cohort.intake.sources import RawTable
-from cohort.intake.text_files import Ragged
 from cohort.intake.words import read_distinct, take
 from cohort.tables.schema import FRACTURES, Table
 
 _RESERVED: Final = ("source_row",)
 _YES_NO_COLUMN: Final = FRACTURES["symptomatic"]  # any column of findings: it knows yes, no and not assessable
-Remark = tuple[str, str, dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def apply(raw: RawTable, table: Table, spec: SourceTable) -> MappedTable:
     contradicts itself.
     """
     _check_settings(table, spec)
-    remarks: list[Remark] = []
+    remarks = list(raw.remarks)
     layout = reshape.layout(raw.header, table.name, spec)
     remarks.extend(("setting_unused", column, {"setting": setting}) for setting, column in layout.unknown)
     header = _names(raw, table, spec, layout, remarks)

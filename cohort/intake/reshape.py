@@ -1,4 +1,4 @@
-"""Columns that repeat across a sheet (level_1, leak_1, level_2, leak_2 ...): every repetition that holds anything is a row.
+"""Columns that repeat across a sheet (level_1, leak_1, level_2, leak_2): every repetition that holds anything is a row.
 
 A source row whose repetitions are all empty stays one row, so that it is accounted for.
 """
@@ -103,15 +103,15 @@ def layout(header: Sequence[str], table: str, spec: SourceTable) -> Layout:
     lengths = {len(names) for names in spec.repeat.values() if not isinstance(names, str)}
     if len(lengths) > 1:
         raise DefinitionError(
-            f"study.toml, [tables.{table}.repeat]: the lists have different lengths ({sorted(lengths)}); write one name "
-            'per repetition in each, "" where a repetition lacks the column.'
+            f"study.toml, [tables.{table}.repeat]: the lists have different lengths ({sorted(lengths)}); write one "
+            'name per repetition in each, "" where a repetition lacks the column.'
         )
     for column, named in spec.repeat.items():
         if isinstance(named, str):
             if named.count(_MARK) != 1:
                 raise DefinitionError(
-                    f'study.toml, [tables.{table}.repeat]: {column} = "{named}" must hold {_MARK} once, where the number '
-                    f'stands ("level_{_MARK}"), or be a list of columns.'
+                    f'study.toml, [tables.{table}.repeat]: {column} = "{named}" must hold {_MARK} once, where the '
+                    f'number stands ("level_{_MARK}"), or be a list of columns.'
                 )
             repeat(column, _numbered(at, named, "repeat", unknown))
         else:
@@ -155,7 +155,7 @@ def join(cells: pd.DataFrame, places: Sequence[int]) -> ObjectArray:
 def flags(cells: pd.DataFrame, flagged: Sequence[tuple[int, str]], states: Sequence[IntArray]) -> ObjectArray:
     """The set that yes/no columns spell out: words of those that say yes; `none` only where every one says no.
 
-    flagged : place and word of each flag. states : their readings, 1 yes, 0 no, -1 not known, -2 unreadable; shape (n,).
+    flagged : place and word of each flag. states : their readings, 1 yes, 0 no, -1 not known, -2 unreadable.
     A cell that cannot be read as yes or no is passed on as written, so that it is reported.
     """
     result: ObjectArray = np.full(len(cells), "", dtype=object)

@@ -11,16 +11,15 @@ from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from cohort.domain.clock import IntArray
 from cohort.domain.errors import DefinitionError, RegistryError
 from cohort.domain.study import SourceTable, StudyDefinition
-from cohort.intake import addresses, databases, places, text_files, workbooks
+from cohort.intake import addresses, databases, limits, places, text_files, workbooks
 from cohort.intake.addresses import PostgresAddress
+from cohort.intake.grid import Grid, Ragged, Remark, harmless
 from cohort.intake.places import Place
 from cohort.tables.schema import CANONICAL
 
@@ -31,7 +30,8 @@ class RawTable:
 
     cells : one object column of text per column of the source, positional names 0..k-1; "" where a cell is empty.
     header : the k written column names. rows : int64, shape (n,), row numbers.
-    ragged : rows that cannot be laid under the header.
+    ragged : rows that cannot be laid under the header. remarks : on the file or sheet, given to one of the tables that
+    share it.
     """
 
     name: str
@@ -39,7 +39,8 @@ class RawTable:
     header: tuple[str, ...]
     cells: pd.DataFrame
     rows: IntArray
-    ragged: tuple[text_files.Ragged, ...] = ()
+    ragged: tuple[Ragged, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
 
 @dataclass
@@ -81,7 +82,7 @@ def load(source: Path | PostgresAddress, study: StudyDefinition) -> Sources:
     with ExitStack() as stack:
         shelf = places.Shelf(stack)
         found = places.find(source, study, shelf)
-        read: dict[tuple[object, ...], tuple[RawTable, tuple[object, ...]]] = {}
+        read: dict[tuple[object, ...], tuple[Grid, tuple[object, ...]]] = {}
         for name, place in found.items():
             spec = study.tables.get(name, SourceTable())
             # A sheet that several tables share is read once.
@@ -90,8 +91,11 @@ def load(source: Path | PostgresAddress, study: StudyDefinition) -> Sources:
                 sharing = [other for other, its_place in found.items() if its_place.label == place.label]
                 known = {column for other in sharing for column in _known(other, study)}
                 read[key] = _read(name, place, spec, known)
-            raw, entry = read[key]
-            sources.tables[name] = RawTable(name, raw.source, raw.header, raw.cells, raw.rows, raw.ragged)
+                remarks = read[key][0].remarks
+            else:
+                remarks = ()
+            grid, entry = read[key]
+            sources.tables[name] = RawTable(name, place.label, grid.header, grid.cells, grid.rows, grid.ragged, remarks)
             sources.inputs.append((name, *entry))
         sources.unused = places.unused(source, found, shelf)
     return sources
@@ -101,7 +105,7 @@ def _known(name: str, study: StudyDefinition) -> tuple[str, ...]:
     return (*CANONICAL[name].names, *study.tables.get(name, SourceTable()).rename)
 
 
-def _read(name: str, place: Place, spec: SourceTable, known: Collection[str]) -> tuple[RawTable, tuple[object, ...]]:
+def _read(name: str, place: Place, spec: SourceTable, known: Collection[str]) -> tuple[Grid, tuple[object, ...]]:
     """One table as written, and what `inputs` says of it after its name."""
     database = None if place.book is None else place.book.database
     columnar = place.book is None and place.path is not None and place.path.suffix.lower() in places.PARQUET
@@ -110,36 +114,36 @@ def _read(name: str, place: Place, spec: SourceTable, known: Collection[str]) ->
             f"The study file gives table {name} a header_row, but {place.file} names its columns itself; "
             "take the setting out."
         )
-    encoding = delimiter = ""
-    ragged: tuple[text_files.Ragged, ...] = ()
     if database is not None:
-        header, cells, rows = database.read(place.sheet)
+        grid = Grid(*database.read(place.sheet))
         size = place.path.stat().st_size if place.path is not None else None
-        digest = databases.digest(header, cells)
+        digest = databases.digest(grid.header, grid.cells)
     else:
         assert place.path is not None
         data = _bytes(place.path)
         size, digest = len(data), hashlib.sha256(data).hexdigest()
         if place.book is not None:
-            header, cells, rows = workbooks.read_sheet(place.path, place.sheet, **_header_row(spec))
+            grid = workbooks.read_sheet(place.path, place.sheet, header_row=spec.header_row)
         elif columnar:
-            header, cells, rows = workbooks.read_parquet(data, place.file)
+            grid = workbooks.read_parquet(data, place.file)
         else:
-            parsed = text_files.read(
+            grid = text_files.read(
                 data,
                 place.file,
                 encoding=spec.encoding,
                 delimiter=spec.delimiter,
-                **_header_row(spec),
+                header_row=spec.header_row,
                 known=known,
             )
-            encoding, delimiter, ragged = parsed.encoding, parsed.delimiter, parsed.ragged
-            header, cells, rows = parsed.header, parsed.cells, parsed.rows
-    entry = (place.file, place.sheet, size, digest, encoding, delimiter, len(cells) + len(ragged))
-    return RawTable(name, place.label, header, cells, np.asarray(rows, dtype=np.int64), ragged), entry
+    if not grid.encoding:
+        grid = harmless(grid)  # a text file has been looked at as a whole
+    limits.check_width(place.label, len(grid.header))
+    rows = len(grid.cells) + len(grid.ragged)
+    return grid, (place.file, place.sheet, size, digest, grid.encoding, grid.delimiter, rows)
 
 
 def _bytes(path: Path) -> bytes:
+    limits.check_size(path)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -147,8 +151,3 @@ def _bytes(path: Path) -> bytes:
     if not data:
         raise RegistryError(f"{path.name} is empty; a table without rows still needs its header line.")
     return data
-
-
-def _header_row(spec: SourceTable) -> dict[str, Any]:
-    """The keyword for readers that can be told which row names the columns; left out where it is not declared."""
-    return {} if spec.header_row is None else {"header_row": spec.header_row}

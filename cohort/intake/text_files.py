@@ -6,8 +6,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -15,8 +14,11 @@ import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.csv  # type: ignore[import-untyped]
 
-from cohort.domain.clock import IntArray
 from cohort.domain.errors import RegistryError
+from cohort.domain.safe_text import HARMFUL, MARKED, unguarded, visible
+from cohort.intake.grid import Grid, Ragged, Remark, matches
+from cohort.intake.ledger import ObjectArray
+from cohort.intake.limits import check_width
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 _SIGNATURES: Final = (
@@ -31,42 +33,35 @@ _SIGNATURES: Final = (
 )
 _CONTROLS: Final = bytes([*range(1, 9), *range(14, 27), *range(28, 32)])
 _LONGEST_RECORD: Final = 100  # lines; a quote left open would otherwise take the rest of the file with it
+_HIGH_BYTES: Final = re.compile(rb"[\x80-\xff]+")
+_HARMFUL: Final = re.compile(f"[{HARMFUL}]")
+_MARKED: Final = re.compile(MARKED.removeprefix("^"))
 _SEP_LINE: Final = re.compile(r"\ufeff?\"?sep=(.)\"?\s*", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Ragged:
-    """A row that cannot be laid under the header: its number, its cells as far as they go, and the check it fails."""
-
-    row: int
-    cells: tuple[str, ...]
-    check: str
-    text: str = ""
-
-
-@dataclass(frozen=True)
-class TextTable:
-    """Header, cells (positional column names) and row numbers of one text file, and how it was read."""
-
-    header: tuple[str, ...]
-    cells: pd.DataFrame
-    rows: IntArray
-    ragged: tuple[Ragged, ...]
-    encoding: str
-    delimiter: str
-
-
 def read(
-    data: bytes, name: str, *, encoding: str | None = None, delimiter: str | None = None, known: Collection[str] = ()
-) -> TextTable:
+    data: bytes,
+    name: str,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    header_row: int | None = None,
+    known: Collection[str] = (),
+) -> Grid:
     """Read one delimited file.
 
-    known : column names to be expected, by which the delimiter is told.
+    header_row : row number of the column names; rows above it are no data. known : column names to be expected, by
+    which the delimiter is told.
     Raises RegistryError when the file is no text, has no header, or cannot be decoded as declared.
     """
-    text, encoding = decode(data, name, encoding)
+    text, encoding, guessed = decode(data, name, encoding)
     if "\x00" in text:
         raise RegistryError(f"{name} holds characters that no text has; save it again as CSV UTF-8.")
+    remarks: list[Remark] = [("encoding_guessed", "", {"encoding": encoding})] if guessed else []
+    if _may_harm(data, text):
+        text, count = _HARMFUL.subn(lambda m: visible(m[0]), text)
+        if count:
+            remarks.append(("control_characters", "", {"n": f"{count:,}"}))
     lines_before_header = 0
     if declared := _SEP_LINE.match(text):
         first_line = io.StringIO(text, newline="").readline()
@@ -74,34 +69,67 @@ def read(
             delimiter = delimiter or declared[1]
             text = text[len(first_line) :]
             lines_before_header = 1
+    if header_row is not None:
+        text, lines_before_header = _below(text, header_row, lines_before_header, name)
     if not text.strip():
         raise RegistryError(f"{name} is empty; a table without rows still needs its header line.")
     delimiter = delimiter or detect_delimiter(text, known)
     if len(delimiter) != 1 or delimiter in '"\r\n':
         raise RegistryError(f"{name}: the declared delimiter must be one character, for instance ; or a tab.")
-    fast = _read_plain(text, delimiter, lines_before_header)
-    header, cells, rows, ragged = fast or _read_quoted(text, delimiter, name, lines_before_header)
-    return TextTable(header, cells, rows, ragged, encoding, delimiter)
+    first = next(line for line in io.StringIO(text) if line.strip())
+    check_width(name, first.count(delimiter) + 1)
+    parts = _read_lines(text, delimiter, lines_before_header)
+    header, cells, rows, ragged = parts or _read_records(text, delimiter, name, lines_before_header)
+    if _MARKED.search(text):
+        header, cells = tuple(map(unguarded, header)), [_without_marks(column) for column in cells]
+    frame = pd.DataFrame(dict(enumerate(cells)), index=pd.RangeIndex(len(rows)), columns=pd.RangeIndex(len(header)))
+    return Grid(header, frame, rows, ragged, encoding, delimiter, tuple(remarks))
 
 
-def decode(data: bytes, name: str, declared: str | None = None) -> tuple[str, str]:
-    """The text of a file and its encoding: as declared, else by its mark, else UTF-8, else Windows-1252.
+def _below(text: str, header_row: int, already: int, name: str) -> tuple[str, int]:
+    """The text from its row `header_row` on, and how many rows lie above it."""
+    lines = io.StringIO(text, newline="")
+    above = sum(len(lines.readline()) for _ in range(header_row - 1 - already))
+    if not text[above:].strip() or not io.StringIO(text[above:]).readline().strip():
+        raise RegistryError(f"{name} has nothing in row {header_row}, which the study file names as its header_row.")
+    return text[above:], max(header_row - 1, already)
 
+
+def _may_harm(data: bytes, text: str) -> bool:
+    """Whether a control character may be there: told from the bytes, which costs next to nothing."""
+    if len(data.translate(None, _CONTROLS)) != len(data):
+        return True
+    return not data.isascii() and _HARMFUL.search(text) is not None
+
+
+def _without_marks(column: ObjectArray) -> ObjectArray:
+    """The cells without the apostrophe that marks a formula as text."""
+    marked = np.flatnonzero(matches(column, MARKED))
+    if len(marked):
+        column = column.copy()
+        column[marked] = [unguarded(text) for text in column[marked]]
+    return column
+
+
+def decode(data: bytes, name: str, declared: str | None = None) -> tuple[str, str, bool]:
+    """The text of a file, its encoding, and whether that is a guess.
+
+    As declared, else by its mark, else UTF-8, else a guess: GB18030 or Windows-1252.
     Raises RegistryError when the bytes are no text.
 
-    >>> decode("Größe".encode("cp1252"), "a.csv")
-    ('Größe', 'cp1252')
+    >>> decode("Größe".encode("cp1252"), "a.csv"), decode("腰椎,手术日期".encode("gbk"), "a.csv")
+    (('Größe', 'cp1252', True), ('腰椎,手术日期', 'gb18030', True))
     """
     if declared is not None:
         try:
-            return data.decode(declared).removeprefix("\ufeff"), declared
+            return data.decode(declared).removeprefix("\ufeff"), declared, False
         except (LookupError, UnicodeError, ValueError) as error:
             raise RegistryError(
                 f"{name} cannot be read in the declared encoding {declared}; correct the study file."
             ) from error
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         try:
-            return data.decode("utf-16"), "utf-16"
+            return data.decode("utf-16"), "utf-16", False
         except UnicodeError as error:
             raise RegistryError(
                 f"{name} begins like a UTF-16 text but is damaged; save it again as CSV UTF-8."
@@ -111,12 +139,30 @@ def decode(data: bytes, name: str, declared: str | None = None) -> tuple[str, st
             f"{name} is not a text file (a workbook or another binary file under this name?); "
             "save it as CSV, or give it its own extension."
         )
-    for encoding in ("utf-8-sig" if data.startswith(codecs.BOM_UTF8) else "utf-8", "cp1252"):
+    try:
+        encoding = "utf-8-sig" if data.startswith(codecs.BOM_UTF8) else "utf-8"
+        return data.decode(encoding), encoding, False
+    except UnicodeError:
+        pass
+    for encoding in ("gb18030", "cp1252") if _is_chinese(data) else ("cp1252",):
         try:
-            return data.decode(encoding), encoding
+            return data.decode(encoding), encoding, True
         except UnicodeError:
             continue
-    return data.decode("latin-1"), "latin-1"
+    return data.decode("latin-1"), "latin-1", True
+
+
+def _is_chinese(data: bytes) -> bool:
+    """Whether bytes that are not UTF-8 are GB18030 rather than Windows-1252.
+
+    Chinese characters are pairs of high bytes, the frequent ones with a first byte of B0-D7. Western accents mostly
+    stand alone, and where two meet, the first is a small letter (DF-FF).
+    """
+    runs = _HIGH_BYTES.findall(data[: 1 << 20])
+    pairs = [run[k : k + 2] for run in runs if len(run) % 2 == 0 for k in range(0, len(run), 2)]
+    even = sum(len(run) % 2 == 0 for run in runs)
+    frequent = sum(0xB0 <= pair[0] <= 0xD7 and pair[1] >= 0xA1 for pair in pairs)
+    return even >= 0.95 * len(runs) and frequent >= 0.6 * len(pairs)
 
 
 def detect_delimiter(text: str, known: Collection[str] = ()) -> str:
@@ -139,23 +185,78 @@ def _folded(name: str) -> str:
     return re.sub(r"[\s\-]+", "_", name.strip().lower())
 
 
-_Parts = tuple[tuple[str, ...], pd.DataFrame, IntArray, tuple[Ragged, ...]]
+_Parts = tuple[tuple[str, ...], list[ObjectArray], np.ndarray, tuple[Ragged, ...]]
 
 
-def _read_plain(text: str, delimiter: str, offset: int) -> _Parts | None:
-    """The whole file at once; None unless every line is one complete row (no quotes, blank or ragged lines)."""
-    if '"' in text or text.count("\r") != text.count("\r\n") or len(text) < 2:
+def _read_lines(text: str, delimiter: str, offset: int) -> _Parts | None:
+    """The file line by line; None where a line is not one whole record (a quoted cell that holds a line end).
+
+    Lines without quotes and of the right width are split at the delimiter all at once, the others by the csv module.
+    """
+    if "\r" in text:
+        if text.count("\r") != text.count("\r\n"):
+            return None
+        text = text.replace("\r\n", "\n")
+    lines = text.split("\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    top = next(k for k, line in enumerate(lines) if line.strip())
+    title = _one_record_each([lines[top]], delimiter)
+    header = tuple(cell.strip() for cell in title[0]) if title else ()
+    if not any(header):
         return None
-    end = text.find("\n")
-    if end < 0 or not text[:end].strip():
+    width = len(header)
+    body = lines[top + 1 :]
+    commas = np.fromiter((line.count(delimiter) for line in body), dtype=np.int64, count=len(body))
+    quoted = (
+        np.fromiter(('"' in line for line in body), dtype=bool, count=len(body))
+        if '"' in text
+        else np.zeros(len(body), dtype=bool)
+    )
+    plain = (commas == width - 1) & ~quoted
+    if width == 1:
+        plain &= np.fromiter(map(bool, body), dtype=bool, count=len(body))
+    odd = np.flatnonzero(~plain)
+    records = _one_record_each([body[k] for k in odd], delimiter)
+    if records is None:
         return None
-    header = tuple(cell.strip() for cell in text[:end].rstrip("\r").split(delimiter))
-    n_lines = text.count("\n") + (not text.endswith("\n"))
-    names = [str(k) for k in range(len(header))]
+    columns = _split([body[k] for k in np.flatnonzero(plain)] if len(odd) else body, delimiter, width)
+    if columns is None:
+        return None
+    row = np.arange(len(body), dtype=np.int64) + top + 2 + offset
+    whole, ragged = [], []
+    for k, record in zip(odd, records, strict=True):
+        if len(record) == width:
+            whole.append((k, record))
+        elif not _is_blank(record, width):
+            ragged.append(Ragged(int(row[k]), tuple(record), "ragged", delimiter.join(record)))
+    if whole:
+        at = np.concatenate([np.flatnonzero(plain), [k for k, _ in whole]])
+        order = np.argsort(at, kind="stable")
+        more = _columns([record for _, record in whole], width)
+        columns = [np.concatenate([a, b])[order] for a, b in zip(columns, more, strict=True)]
+        return header, columns, row[at[order]], tuple(ragged)
+    return header, columns, row[plain], tuple(ragged)
+
+
+def _one_record_each(lines: Sequence[str], delimiter: str) -> list[list[str]] | None:
+    """The cells of lines each of which is a record by itself; None where quotes do not pair up within a line."""
+    try:
+        records = list(csv.reader(lines, delimiter=delimiter, strict=True))
+    except csv.Error:
+        return None
+    return records if len(records) == len(lines) else None
+
+
+def _split(lines: Sequence[str], delimiter: str, width: int) -> list[ObjectArray] | None:
+    """The columns of lines without quotes, all of one width."""
+    if not lines:
+        return [np.empty(0, dtype=object) for _ in range(width)]
+    names = [str(k) for k in range(width)]
     try:
         table = pyarrow.csv.read_csv(
-            io.BytesIO(text.encode("utf-8")),
-            read_options=pyarrow.csv.ReadOptions(column_names=names, skip_rows=1),
+            pa.BufferReader("\n".join(lines).encode("utf-8")),
+            read_options=pyarrow.csv.ReadOptions(column_names=names, block_size=1 << 24),
             parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, quote_char=False),
             convert_options=pyarrow.csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
@@ -163,14 +264,24 @@ def _read_plain(text: str, delimiter: str, offset: int) -> _Parts | None:
         )
     except (pa.ArrowInvalid, UnicodeEncodeError, ValueError):
         return None
-    if table.num_rows != n_lines - 1:
+    if table.num_rows != len(lines):
         return None
-    cells = table.to_pandas()
-    cells.columns = pd.RangeIndex(len(header))
-    return header, cells, np.arange(len(cells), dtype=np.int64) + 2 + offset, ()
+    return [table.column(k).to_pandas().to_numpy(dtype=object) for k in range(width)]
 
 
-def _read_quoted(text: str, delimiter: str, name: str, offset: int) -> _Parts:
+def _columns(records: Sequence[Sequence[str]], width: int) -> list[ObjectArray]:
+    """Records of one width, column by column."""
+    if not records:
+        return [np.empty(0, dtype=object) for _ in range(width)]
+    return [np.array(column, dtype=object) for column in zip(*records, strict=True)]
+
+
+def _is_blank(record: Sequence[str], width: int) -> bool:
+    return not record or (len(record) == 1 and not record[0].strip() and width > 1)
+
+
+def _read_records(text: str, delimiter: str, name: str, offset: int) -> _Parts:
+    """The file record by record, where cells hold line ends or quotes do not pair up."""
     records = _records(text, delimiter)
     row, header_cells, broken = next(((r, c, b) for r, c, b in records if c or b), (0, [], False))
     header = tuple(cell.strip() for cell in header_cells)
@@ -186,8 +297,7 @@ def _read_quoted(text: str, delimiter: str, name: str, offset: int) -> _Parts:
         elif record:
             rows.append(row + offset)
             cells.append(record)
-    frame = pd.DataFrame(cells, columns=pd.RangeIndex(len(header)), dtype=object)
-    return header, frame, np.array(rows, dtype=np.int64), tuple(ragged)
+    return header, _columns(cells, len(header)), np.array(rows, dtype=np.int64), tuple(ragged)
 
 
 def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str], bool]]:
@@ -228,5 +338,4 @@ def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str], bool]]
             position = start + 1
             records = reader()
         width = width or len(record)
-        blank = not record or (len(record) == 1 and not record[0].strip() and width > 1)
-        yield row, [] if blank and not broken else record, broken
+        yield row, [] if _is_blank(record, width) and not broken else record, broken

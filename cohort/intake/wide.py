@@ -1,7 +1,7 @@
 """One wide sheet mapped onto several tables: each takes its own columns, and equal rows of these are one row.
 
-A row in which a table's own columns, the patient aside, say nothing (empty, not recorded or a bare no) is no row of that
-table. Columns that no table takes
+A row in which a table's own columns, the patient aside, say nothing (empty, not recorded or a bare no) is no row of
+that table. Columns that no table takes
 are covariates of the treated vertebra.
 """
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from cohort.domain.errors import OutputError
 from cohort.literature.tables import data_file
+from cohort.tables.safe_csv import guard
 from cohort.tables.study_results import StudyResults
 
 WRITTEN: Final = ("figures", "effects", "review_statements", "definitions", "headlines", "figure_readings")
@@ -35,7 +36,7 @@ def write_literature(out: Path, own: StudyResults | None = None) -> list[Path]:
             written.append(path)
         if own is not None:
             path = out / COMPARISON
-            own.literature.to_csv(path, index=False)
+            guard(own.literature).to_csv(path, index=False)
             written.append(path)
     except OSError as error:
         raise OutputError(f"The published figures cannot be written to {out}: {error.strerror}.") from error

@@ -65,8 +65,8 @@ def read(
 ) -> Registry:
     """Read a raw registry into canonical tables, with every row accounted for.
 
-    source : a folder of tables, a workbook, an SQLite file, or the URL of a database. study : a StudyDefinition, a study
-    file, or None for `study.toml` in the folder (else the defaults).
+    source : a folder of tables, a workbook, an SQLite file, or the URL of a database. study : a StudyDefinition, a
+    study file, or None for `study.toml` in the folder (else the defaults).
     Raises RegistryError with a sentence where the source is no registry.
     """
     return intake.read(source, study, progress)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cohort.domain.safe_text import guarded
 from cohort.present import numbers
 from cohort.present.disclosure import Disclosure
 
@@ -137,13 +138,10 @@ def _whole(value: float) -> Any:
     return "" if math.isnan(value) else int(value) if value == int(value) else value
 
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-def safe_text(value: object) -> str:
+def cell_text(value: object) -> str:
     """A CSV cell that no spreadsheet takes for a formula; numbers stay numbers.
 
-    >>> safe_text("=SUM(A1)"), safe_text(-1.5), safe_text("-1.5"), safe_text(float("nan"))
+    >>> cell_text("=SUM(A1)"), cell_text(-1.5), cell_text("-1.5"), cell_text(float("nan"))
     ("'=SUM(A1)", '-1.5', '-1.5', '')
     """
     if value is None or value is pd.NaT:
@@ -159,20 +157,14 @@ def safe_text(value: object) -> str:
         return str(int(number)) if number.is_integer() and abs(number) < 1e15 else f"{number:.10g}"
     if isinstance(value, pd.Timestamp):
         return value.strftime("%Y-%m-%d")
-    text = str(value)
-    if text.lstrip(" \ufeff").startswith(_FORMULA):
-        try:
-            float(text)
-        except ValueError:
-            return f"'{text}"
-    return text
+    return guarded(str(value))
 
 
 def to_csv(frame: pd.DataFrame) -> str:
     """A frame as CSV text, safe to open in a spreadsheet; lines end in a line feed everywhere."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([safe_text(name) for name in frame.columns])
-    columns: Sequence[list[str]] = [[safe_text(v) for v in frame[name]] for name in frame.columns]
+    writer.writerow([cell_text(name) for name in frame.columns])
+    columns: Sequence[list[str]] = [[cell_text(v) for v in frame[name]] for name in frame.columns]
     writer.writerows(zip(*columns, strict=True))
     return out.getvalue()

@@ -1,4 +1,4 @@
-"""One sheet as hospitals keep it: columns that repeat, lists over several columns, yes/no flags, other units, constants."""
+"""One sheet as hospitals keep it: columns that repeat, lists over several columns, flags, other units, constants."""
 
 import pytest
 

@@ -6,6 +6,8 @@ from datetime import date, datetime
 import openpyxl
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cohort.domain.errors import DefinitionError, RegistryError, UsageError
 from cohort.domain.study import StudyDefinition
@@ -83,14 +85,25 @@ def test_a_cell_may_hold_delimiters_quotes_and_line_ends_when_quoted(registry):
     assert read_registry["patients"]["source_row"].tolist() == [2, 3]
 
 
-def test_both_ways_of_reading_text_agree():
-    text = "a;b;c\n" + "".join(f"{k};x{k};\n" for k in range(50))
-    plain = text_files._read_plain(text, ";", 0)
-    quoted = text_files._read_quoted(text, ";", "x.csv", 0)
-    assert plain is not None
-    assert plain[0] == quoted[0]
-    pd.testing.assert_frame_equal(plain[1], quoted[1])
-    assert plain[2].tolist() == quoted[2].tolist()
+@settings(max_examples=400, deadline=None)
+@given(
+    lines=st.lists(st.text(alphabet="a;\"' x", max_size=9), max_size=8),
+    header=st.sampled_from(["a;b;c", "a;b", "a", ' a ;"b;x"', '"a";"b"', "", "a;;"]),
+    end=st.sampled_from(["\n", "\r\n"]),
+    last=st.booleans(),
+)
+def test_reading_line_by_line_and_record_by_record_agree(lines, header, end, last):
+    text = end.join([header, *lines]) + (end if last else "")
+    if not text.strip():
+        return
+    fast = text_files._read_lines(text, ";", 0)
+    if fast is None:  # a record that is no line: only the other way reads it
+        return
+    header_, columns, rows, ragged = text_files._read_records(text, ";", "x.csv", 0)
+    assert fast[0] == header_
+    assert [column.tolist() for column in fast[1]] == [column.tolist() for column in columns]
+    assert fast[2].tolist() == rows.tolist()
+    assert fast[3] == ragged
 
 
 REFUSED = {
