@@ -6,7 +6,7 @@ import pandas as pd
 
 from cohort.domain.errors import DefinitionError
 from cohort.domain.outcomes import DRUG_CLASSES, RELATIONS, ROLES
-from cohort.tables.drugs import known_names
+from cohort.tables.drugs import drug_of
 
 AT_ENTRY = "_at_entry"
 _ROLE_WORDS = frozenset({"role", "relation", *ROLES, *RELATIONS})
@@ -29,7 +29,7 @@ def refuse_time_varying(by: str) -> None:
             "(endpoint = 'adjacent'), or compare roles by rates (rates by = 'role') or hazards (vertebra rows, role = "
             "'adjacent')."
         )
-    if word in _DRUG_WORDS or word in known_names().index:
+    if word in _DRUG_WORDS or drug_of(word).name:
         raise DefinitionError(
             f"An incidence curve by '{by}' is refused: a drug starts and stops after entry, and grouping by later use "
             "gives its users the time they had to survive to start it. Group by use on the first day at risk "

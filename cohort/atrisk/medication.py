@@ -13,7 +13,7 @@ from cohort.atrisk.windows import Windows
 from cohort.domain.clock import MISSING, NEVER, BoolArray, FloatArray, IntArray, to_dates, to_days
 from cohort.domain.outcomes import DRUG_CLASSES, YES_NO
 from cohort.domain.study import ExposureSettings, StudyDefinition
-from cohort.tables.drugs import known_names
+from cohort.tables.drugs import drug_of
 
 CLASS_DTYPE = pd.CategoricalDtype(list(DRUG_CLASSES), ordered=True)
 ANTI_OSTEOPOROTIC = ("antiresorptive", "anabolic")
@@ -92,16 +92,16 @@ def courses(tables: Mapping[str, pd.DataFrame], augmentations: pd.DataFrame, stu
 
 
 def _courses(members: Members, frame: pd.DataFrame, settings: ExposureSettings) -> pd.DataFrame:
-    names = known_names()
-    written = frame["drug"].astype(str).str.strip().str.lower()
-    found = names.reindex(written.to_numpy())
-    drug = np.where(found["drug"].notna(), found["drug"], written).astype(object)
-    listed = found["drug_class"].to_numpy(dtype=object)
+    places, written = pd.factorize(frame["drug"].astype(str))
+    known = [drug_of(text) for text in written]
+    names = np.array([_canonical(text) for text in written], dtype=object)
+    listed = np.array([one.drug_class or None for one in known], dtype=object)[places]
+    drug = names[places]
     drug_class = np.where(frame["drug_class"].notna(), frame["drug_class"].astype(object), listed)
 
     own = {_canonical(name): days for name, days in settings.drug_durations.items()}
-    action = pd.Series(drug).map(own).to_numpy(dtype=np.float64)
-    action = np.where(np.isnan(action), found["action_days"].to_numpy(dtype=np.float64), action)
+    days = [own.get(name, one.action_days) for name, one in zip(names, known, strict=True)]
+    action = np.array(days, dtype=np.float64)[places]
 
     patient = members.rows_of(frame, "medications")
     start, stop = to_days(frame["start"]), to_days(frame["stop"])
@@ -126,9 +126,7 @@ def _courses(members: Members, frame: pd.DataFrame, settings: ExposureSettings) 
 
 def _canonical(name: str) -> str:
     """The drug that a name or ATC code stands for; a name nobody knows stands for itself."""
-    written = name.strip().lower()
-    names = known_names()
-    return str(names.loc[written, "drug"]) if written in names.index else written
+    return drug_of(name).name or name.strip().lower()
 
 
 def at_entry(members: Members, taken: Medication) -> tuple[FloatArray, FloatArray]:

@@ -47,6 +47,10 @@ _ALL: Final = (
     Check("date_ambiguous", "reject",
           "{column} can be read with the day or the month first, and the column's other dates do not decide; write it as YYYY-MM-DD, "
           'or declare in study.toml, under [tables.{table}.date_order], {column} = "dmy" or "mdy".'),
+    Check("date_orders_mixed", "reject",
+          "{column} can be read with the day or the month first, and the column shows both orders ({day_first} rows can only have the day "
+          "first, {month_first} only the month): correct the few, or declare in study.toml, under [tables.{table}.date_order], "
+          '{column} = "dmy" or "mdy".'),
     # levels
     Check("level_unreadable", "reject",
           "{column} is not a vertebra, list or range that can be read; write for instance L1, T12 or T11-L1 (C1-C7, T1-T13, L1-L6, S1)."),

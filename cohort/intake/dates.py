@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from typing import Final
@@ -17,21 +17,23 @@ import numpy as np
 
 from cohort.domain.clock import MISSING, IntArray
 from cohort.domain.study import DateOrder
+from cohort.domain.written import bare
 from cohort.intake.ledger import ObjectArray
-from cohort.intake.words import NOT_RECORDED, distinct, plain, take
+from cohort.intake.words import distinct, not_recorded, says_none, take
 
 DAY, MONTH, YEAR = 0, 1, 2
 FIRST_YEAR, LAST_YEAR = 1850, 2199
 
 _MONTHS: Final = {
-    name: number
+    bare(name): number
     for number, names in enumerate(
         (
-            "january jan januar jänner janvier janv", "february feb februar febr février fevrier févr fev",
-            "march mar märz maerz mär mrz mars", "april apr avril avr", "may mai", "june jun juni juin",
-            "july jul juli juillet juil", "august aug août aout", "september sep sept septembre",
-            "october oct oktober okt octobre", "november nov novembre",
-            "december dec dezember dez décembre decembre déc",
+            "january jan januar jänner janvier janv enero ene",
+            "february feb februar febr février févr fév febrero",
+            "march mar märz maerz mär mrz mars marzo", "april apr avril avr abril abr", "may mai mayo",
+            "june jun juni juin junio", "july jul juli juillet juil julio", "august aug août agosto ago",
+            "september sep sept septembre septiembre setiembre set", "october oct oktober okt octobre octubre",
+            "november nov novembre noviembre", "december dec dezember dez décembre déc diciembre dic",
         ),
         start=1,
     )
@@ -42,9 +44,12 @@ _NAME: Final = r"([a-zà-ÿ]{3,9})\.?"
 _YEAR_FIRST: Final = re.compile(rf"([0-9]{{4}})([/.-])([0-9]{{1,2}})\2([0-9]{{1,2}}){_TIME}")
 _YEAR_LAST: Final = re.compile(rf"([0-9]{{1,2}}) ?([/.-]) ?([0-9]{{1,2}}) ?\2 ?([0-9]{{4}}){_TIME}")
 _COMPACT: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
-_DAY_NAME: Final = re.compile(rf"([0-9]{{1,2}})(?:st|nd|rd|th|\.)?[ /-]*{_NAME}[ /,-]*([0-9]{{4}}){_TIME}")
+_DAY_NAME: Final = re.compile(
+    rf"([0-9]{{1,2}})(?:st|nd|rd|th|er|\.)?(?: de |[ /-]*){_NAME}(?: de | del |[ /,-]*)([0-9]{{4}}){_TIME}"
+)
+_CHINESE: Final = re.compile(r"([0-9]{4}) ?年(?: ?([0-9]{1,2}) ?月(?: ?([0-9]{1,2}) ?[日号號])?)?")
 _NAME_DAY: Final = re.compile(rf"{_NAME} ?([0-9]{{1,2}})(?:st|nd|rd|th)?(?:,? |,)([0-9]{{4}}){_TIME}")
-_NAME_ONLY: Final = re.compile(rf"{_NAME}[ /,-]*([0-9]{{4}})")
+_NAME_ONLY: Final = re.compile(rf"{_NAME}(?: de | del |[ /,-]*)([0-9]{{4}})")
 _YEAR_MONTH: Final = re.compile(r"([0-9]{4})[/.-]([0-9]{1,2})")
 _MONTH_YEAR: Final = re.compile(r"([0-9]{1,2})[/.-]([0-9]{4})")
 _TWO_DIGITS: Final = re.compile(rf"[0-9]{{1,2}}[ /.-]+(?:[0-9]{{1,2}}|{_NAME})[ /.-]+'?[0-9]{{2}}{_TIME}")
@@ -68,6 +73,7 @@ class DateColumn:
 
     low, high : first and last day of the written period; used : the day that stands for it.
     precision : DAY, MONTH or YEAR. fault : the check that failed, "" where none did.
+    shown : rows whose date can only be read with the day first, and only with the month first.
     """
 
     low: IntArray
@@ -75,6 +81,7 @@ class DateColumn:
     high: IntArray
     precision: IntArray
     fault: ObjectArray
+    shown: tuple[int, int] = (0, 0)
 
     @property
     def known(self) -> np.ndarray:
@@ -88,9 +95,9 @@ def read(text: str) -> Written:
     >>> read("12-Mar-2021").day, read("March 2021").precision == MONTH, read("03/04/2021").pair, read("1/2/21").fault
     (12, True, (3, 4), 'date_two_digit_year')
     """
-    text = plain(text)
-    if text in NOT_RECORDED or text == "none":
+    if not_recorded(text) or says_none(text):
         return Written(fault="missing")
+    text = bare(text)
     if m := _YEAR_FIRST.fullmatch(text):
         return _whole(int(m[1]), int(m[3]), int(m[4]))
     if m := _YEAR_LAST.fullmatch(text):
@@ -109,6 +116,10 @@ def read(text: str) -> Written:
         return _part(int(m[2]), int(m[1]))
     if re.fullmatch("[0-9]{4}", text):
         return _part(int(text), None)
+    if m := _CHINESE.fullmatch(text):
+        if m[3]:
+            return _whole(int(m[1]), int(m[2]), int(m[3]))
+        return _part(int(m[1]), int(m[2]) if m[2] else None)
     return Written(fault="date_two_digit_year" if _TWO_DIGITS.fullmatch(text) else "date_unreadable")
 
 
@@ -116,12 +127,18 @@ def read_column(values: ObjectArray, order: DateOrder | None = None) -> DateColu
     """Read a column of written dates, shape (n,); `order` is the declared one."""
     codes, texts = distinct(values)
     written = [read(text) for text in texts]
-    resolved = _resolve(written, order)
+    ways = [_readings(one) for one in written]
+    counts = np.bincount(codes, minlength=len(texts))
+    day_first, month_first = (
+        int(sum(counts[k] for k, way in enumerate(ways) if set(way) == {order})) for order in ("dmy", "mdy")
+    )
+    resolved = _resolve(written, ways, order)
     periods = np.array([_period(one) for one in resolved], dtype=np.int64).reshape(-1, 3)
     precision = np.array([one.precision for one in resolved], dtype=np.int64)
     fault = take(["" if one.fault == "missing" else one.fault for one in resolved], codes)
     low, used, high = periods[codes].T if len(periods) else np.empty((3, 0), dtype=np.int64)
-    return DateColumn(low, used, high, precision[codes] if len(precision) else np.empty(0, dtype=np.int64), fault)
+    coarseness = precision[codes] if len(precision) else np.empty(0, dtype=np.int64)
+    return DateColumn(low, used, high, coarseness, fault, (day_first, month_first))
 
 
 def coarsen(dates: DateColumn, precision: IntArray) -> DateColumn:
@@ -141,7 +158,7 @@ def coarsen(dates: DateColumn, precision: IntArray) -> DateColumn:
         low = np.where(mask, first.astype("datetime64[D]").astype(np.int64), low)
         high = np.where(mask, following.astype("datetime64[D]").astype(np.int64) - 1, high)
         used = np.where(mask, middle.astype(np.int64), used)
-    return DateColumn(low, used, high, np.where(coarser, precision, dates.precision), dates.fault)
+    return replace(dates, low=low, used=used, high=high, precision=np.where(coarser, precision, dates.precision))
 
 
 def _whole(year: int, month: int, day: int) -> Written:
@@ -190,9 +207,11 @@ def _readings(written: Written) -> dict[str, Written]:
     }
 
 
-def _resolve(written: Sequence[Written], declared: DateOrder | None) -> list[Written]:
-    ways = [_readings(one) for one in written]
+def _resolve(
+    written: Sequence[Written], ways: Sequence[dict[str, Written]], declared: DateOrder | None
+) -> list[Written]:
     shown = {next(iter(way)) for way in ways if len(way) == 1}
+    undecided = Written(fault="date_orders_mixed" if len(shown) > 1 else "date_ambiguous")
     by_column = shown.pop() if len(shown) == 1 else None
     resolved = []
     for one, way in zip(written, ways, strict=True):
@@ -203,7 +222,7 @@ def _resolve(written: Sequence[Written], declared: DateOrder | None) -> list[Wri
         elif len(way) == 1 or one.pair[0] == one.pair[1]:
             resolved.append(next(iter(way.values())))
         else:
-            resolved.append(way[by_column] if by_column else Written(fault="date_ambiguous"))
+            resolved.append(way[by_column] if by_column else undecided)
     return resolved
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -10,13 +10,14 @@ import pandas as pd
 
 from cohort.domain.clock import MISSING, BoolArray, IntArray
 from cohort.domain.study import SourceTable
-from cohort.intake import dates, drugs, findings, leaks, levels, numbers, units
+from cohort.intake import dates, findings, leaks, levels, numbers, units
 from cohort.intake.dates import DateColumn
 from cohort.intake.grid import matches
 from cohort.intake.ledger import Ledger, ObjectArray
 from cohort.intake.mapping import MappedTable
 from cohort.intake.reshape import folded
 from cohort.intake.words import distinct, read_distinct, take
+from cohort.tables.drugs import drug_of
 from cohort.tables.schema import Column, Table
 
 PRECISION_CODE: Final = {"day": dates.DAY, "month": dates.MONTH, "year": dates.YEAR}
@@ -130,7 +131,10 @@ def _read_dates(draft: Draft, spec: SourceTable) -> None:
             ledger.record(draft.before_index & (values[name] != ""), "date_before_index", name, written[name])
             read_dates = _without(read_dates, draft.before_index)
         for fault in sorted(set(read_dates.fault) - {""}, key=str):
-            ledger.record(read_dates.fault == fault, fault, name, written[name])
+            day_first, month_first = read_dates.shown
+            ledger.record(
+                read_dates.fault == fault, fault, name, written[name], day_first=day_first, month_first=month_first
+            )
         if column.required:
             empty = ~read_dates.known & (read_dates.fault == "")
             if name == "date":
@@ -144,12 +148,13 @@ def _without(column: DateColumn, mask: BoolArray) -> DateColumn:
     def blank(days: IntArray) -> IntArray:
         return np.where(mask, MISSING, days)
 
-    return DateColumn(
-        blank(column.low),
-        blank(column.used),
-        blank(column.high),
-        np.where(mask, dates.DAY, column.precision),
-        np.where(mask, "", column.fault),
+    return replace(
+        column,
+        low=blank(column.low),
+        used=blank(column.used),
+        high=blank(column.high),
+        precision=np.where(mask, dates.DAY, column.precision),
+        fault=np.where(mask, "", column.fault),
     )
 
 
@@ -250,7 +255,7 @@ def _read_number(draft: Draft, column: Column, spec: SourceTable) -> np.ndarray:
 
 
 def _class_from_drug(draft: Draft, code: IntArray) -> IntArray:
-    codes, readings = read_distinct(draft.mapped.values["drug"], drugs.drug_class)
+    codes, readings = read_distinct(draft.mapped.values["drug"], lambda text: drug_of(text).drug_class)
     vocabulary = draft.table["drug_class"].vocabulary
     named = np.array([vocabulary.index(one) if one else -1 for one in readings], dtype=np.int64)
     from_name = named[codes] if len(named) else np.empty(0, dtype=np.int64)

@@ -4,39 +4,38 @@ from __future__ import annotations
 
 from typing import Final
 
-from cohort.intake.words import NOT_RECORDED, word
+from cohort.intake.words import not_recorded, word
 from cohort.tables.schema import Column
 
 UNREADABLE: Final = -2
 MISSING_WORD: Final = -1
 
 _YES: Final = (
-    "yes",
-    "y",
-    "1",
-    "true",
-    "t",
-    "+",
-    "ja",
-    "j",
-    "oui",
-    "o",
-    "si",
-    "sí",
-    "positive",
-    "pos",
-    "present",
-    "1.0",
-)
-_NO: Final = ("no", "n", "0", "false", "f", "-", "nein", "non", "negative", "neg", "absent", "0.0")
+    "yes", "y", "1", "1.0", "true", "t", "+", "positive", "pos", "present",
+    "ja", "j", "positiv", "vorhanden", "wahr",
+    "oui", "o", "positif", "présent", "présente", "vrai",
+    "sí", "si", "positivo", "presente", "verdadero",
+    "是", "有", "阳性", "陽性", "存在",
+)  # fmt: skip
+_NO: Final = (
+    "no", "n", "0", "0.0", "false", "f", "-", "negative", "neg", "absent",
+    "nein", "negativ", "nicht vorhanden", "falsch",
+    "non", "négatif", "absente", "faux",
+    "negativo", "ausente", "falso",
+    "否", "无", "無", "没有", "沒有", "阴性", "陰性", "不存在",
+)  # fmt: skip
 _NOT_ASSESSABLE: Final = (
     "not assessable", "not assessed reliably", "not evaluable", "not interpretable", "indeterminate", "inconclusive",
-    "equivocal", "unclear", "nicht beurteilbar", "non évaluable", "non evaluable",
+    "equivocal", "unclear",
+    "nicht beurteilbar", "n. beurteilbar", "nicht auswertbar", "unklar",
+    "non évaluable", "non interprétable", "indéterminé", "indéterminée",
+    "no evaluable", "no valorable", "no interpretable", "indeterminado", "indeterminada", "no concluyente",
+    "无法评估", "無法評估", "无法判断", "無法判斷", "不能评估", "不确定",
 )  # fmt: skip
 _STATES: Final = {
-    **dict.fromkeys(_YES, "yes"),
-    **dict.fromkeys(_NO, "no"),
-    **dict.fromkeys(_NOT_ASSESSABLE, "not_assessable"),
+    word(text): state
+    for state, texts in (("yes", _YES), ("no", _NO), ("not_assessable", _NOT_ASSESSABLE))
+    for text in texts
 }
 
 
@@ -52,7 +51,7 @@ def read_state(text: str, column: Column) -> int:
     """
     state = _STATES.get(word(text))
     if state is None:
-        return MISSING_WORD if word(text) in NOT_RECORDED or text.strip() == "" else UNREADABLE
+        return MISSING_WORD if not_recorded(text) else UNREADABLE
     categories = list(column.dtype.categories)  # type: ignore[union-attr]
     return categories.index(state) if state in categories else UNREADABLE
 
@@ -71,4 +70,4 @@ def read_word(text: str, column: Column) -> int:
     for synonym, known in column.synonyms:
         if written == word(synonym):
             return column.vocabulary.index(known)
-    return MISSING_WORD if written in NOT_RECORDED else UNREADABLE
+    return MISSING_WORD if not_recorded(text) else UNREADABLE

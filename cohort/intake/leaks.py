@@ -11,38 +11,42 @@ import numpy as np
 
 from cohort.domain import spine
 from cohort.domain.outcomes import LEAKS
+from cohort.domain.written import bare
 from cohort.intake import levels
-from cohort.intake.words import NOT_RECORDED, plain
+from cohort.intake.words import not_recorded
 
+_DISCS: Final = ("disc", "disk", "disque", "disco", "bandscheibe", "椎间盘", "椎間盤")
+_UPPER: Final = ("upper", "cranial", "above", "superior", "sup", "supérieur", "obere", "craneal", "上方", "上位", "上")
+_LOWER: Final = ("lower", "caudal", "below", "inferior", "inf", "inférieur", "untere", "kaudal", "下方", "下位", "下")
+_SYNONYMS: Final = {
+    "none": "no|no leak|no leakage|nil|0|nein|kein|keine|keine leckage|kein austritt|kein zementaustritt|aucun|aucune|"
+    "aucune fuite|non|absent|ninguna|ninguno|sin fuga|no fuga|无|無|无渗漏|無滲漏|没有|否",
+    "disc": "disk|discal|diskal|intradiscal|intradiskal|intervertebral|disc space|disk space|intervertebral disc|"
+    "into disc|intra discal|disque|intradiscale|discale|disco|intervertebral disk|bandscheibe|bandscheibenfach|"
+    "zwischenwirbelraum|椎间盘|椎間盤|椎间隙|椎間隙|椎间盘内",
+    "epidural": "epidural space|spinal canal|canal|intraspinal|intracanal|spinalkanal|epidurale|péridurale|épidurale|"
+    "canal rachidien|canal espinal|canal medular|硬膜外|椎管内|椎管",
+    "foraminal": "foramen|neuroforaminal|neural foramen|neuroforamen|neuroforamina|foraminale|椎间孔|椎間孔",
+    "paravertebral": "soft tissue|paraspinal|prevertebral|perivertebral|para vertebral|weichteile|paravertébrale|"
+    "paravertébral|tissus mous|partes blandas|椎旁|椎旁软组织|椎体旁",
+    "venous": "vein|veins|vascular|intravascular|venous plexus|venös|vene|venen|gefäß|veineuse|veineux|veine|"
+    "vasculaire|vena|venas|venosa|venoso|静脉|靜脈|椎旁静脉|静脉内|血管内",
+    **{
+        word: "|".join(form for disc in _DISCS for side in sides for form in (f"{disc} {side}", f"{side} {disc}"))
+        + "|"
+        + "|".join(f"{side}{disc}" for disc in ("椎间盘", "椎間盤") for side in sides if not side.isascii())
+        for word, sides in (("disc_superior", _UPPER), ("disc_inferior", _LOWER))
+    },
+}
 _WORDS: Final = {
     **{word.replace("_", " "): word for word in LEAKS},
-    **dict.fromkeys(("no", "no leak", "no leakage", "nil", "0", "kein", "keine", "aucune", "absent"), "none"),
-    **dict.fromkeys(("disk", "discal", "diskal", "intradiscal", "intradiskal", "intervertebral", "disc space"), "disc"),
-    **dict.fromkeys(("disk space", "intervertebral disc", "into disc", "intra discal"), "disc"),
-    **dict.fromkeys(("epidural space", "spinal canal", "canal", "intraspinal", "intracanal"), "epidural"),
-    **dict.fromkeys(("foramen", "neuroforaminal", "neural foramen", "neuroforamen"), "foraminal"),
-    **dict.fromkeys(("soft tissue", "paraspinal", "prevertebral", "perivertebral", "para vertebral"), "paravertebral"),
-    **dict.fromkeys(("vein", "veins", "vascular", "intravascular", "venous plexus"), "venous"),
-    **{f"{disc} {side}": "disc_superior" for disc in ("disc", "disk") for side in ("upper", "cranial", "above", "sup")},
-    **{
-        f"{side} {disc}": "disc_superior"
-        for disc in ("disc", "disk")
-        for side in ("upper", "cranial", "superior", "sup")
-    },
-    **{f"{disc} {side}": "disc_inferior" for disc in ("disc", "disk") for side in ("lower", "caudal", "below", "inf")},
-    **{
-        f"{side} {disc}": "disc_inferior"
-        for disc in ("disc", "disk")
-        for side in ("lower", "caudal", "inferior", "inf")
-    },
-    "disk superior": "disc_superior",
-    "disk inferior": "disc_inferior",
+    **{bare(form): word for word, forms in _SYNONYMS.items() for form in forms.split("|")},
 }
 _DISC: Final = re.compile(r"(?<![a-z])([a-z]+)\.? ?([0-9]{1,2}) ?[-/] ?(?:([a-z]+)\.? ?)?([0-9]{1,2})(?![0-9])")
 _MARK: Final = re.compile(
     r"(?:(?:intra)?dis[ck](?:al)?(?: space)?(?: at)? ?)?@([0-9]+)@([0-9]+)(?: dis[ck](?: space)?)?"
 )
-_SPLIT: Final = re.compile(r"[;,+&/|]|(?<![a-z])(?:and|und|et)(?![a-z])")
+_SPLIT: Final = re.compile(r"[;,+&/|、，；和及]|(?<![a-z])(?:and|und|et)(?![a-z])|(?<= )[ye](?= )")
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,9 @@ def read(text: str) -> Leak:
     >>> sorted(read("venous; intradiscal").words), read("L3/4").discs == ((spine.CODE["L3"], spine.CODE["L4"]),)
     (['disc', 'venous'], True)
     """
-    text = plain(text)
-    if text in NOT_RECORDED:
+    if not_recorded(text):
         return Leak()
+    text = bare(text)
     marked = _DISC.sub(_mark, text)
     words: set[str] = set()
     discs: list[tuple[int, int]] = []

@@ -9,18 +9,21 @@ from typing import Final, Literal
 import numpy as np
 
 from cohort.domain import spine
-from cohort.intake.words import plain
+from cohort.domain.written import bare
 
 Fault = Literal["level_unreadable", "level_sacral", "level_not_in_spine"]
 Item = tuple[int, int]
 """First and last level code; equal for one vertebra."""
 
-_LETTER: Final = {
-    **dict.fromkeys(("cervical", "cerv", "hwk", "hw", "c"), "C"),
-    **dict.fromkeys(("thoracic", "thor", "bwk", "bw", "th", "t", "dorsal", "d"), "T"),
-    **dict.fromkeys(("lumbar", "lumb", "lwk", "lw", "l"), "L"),
-    **dict.fromkeys(("sacral", "s"), "S"),
+_NAMES: Final = {
+    "C": "c cervical cervicale cervicales cerv hwk hw halswirbel halswirbelkorper",
+    "T": "t th d thoracic thor thoracique thoraciques toracica toracicas toracico dorsal dorsale dorsales bwk bw "
+    "brustwirbel brustwirbelkorper",
+    "L": "l lumbar lumb lumbal lombaire lombaires lumbares lwk lw lendenwirbel lendenwirbelkorper",
+    "S": "s sacral",
 }
+_LETTER: Final = {name: letter for letter, names in _NAMES.items() for name in names.split()}
+_SACRUM: Final = ("sacrum", "sacral", "os sacrum", "s", "kreuzbein", "sacro", "骶骨")
 _REGION: Final = "(?P<region>" + "|".join(sorted(_LETTER, key=len, reverse=True)) + ")"
 _ORDINAL_WORDS: Final = (
     "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
@@ -29,16 +32,39 @@ _ORDINAL_WORDS: Final = (
 _ORDINALS: Final = {name: number for number, name in enumerate(_ORDINAL_WORDS, start=1)}
 _ROMAN_WORDS: Final = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii", "xiii")
 _ROMAN: Final = {name: number for number, name in enumerate(_ROMAN_WORDS, start=1)}
-_NUMBER: Final = r"(?P<number>[0-9]{1,2}|[ivx]+)"
+_NUMBER: Final = r"(?P<number>[0-9]{1,2}|[ivx]{1,4})"
 _ONE: Final = re.compile(rf"(?:{_REGION}\.? ?)?{_NUMBER}")
-_ORDINAL: Final = re.compile(
-    rf"(?P<number>[0-9]{{1,2}}(?=st|nd|rd|th|\.)|{'|'.join(_ORDINALS)})(?:st|nd|rd|th|\.)? {_REGION}"
+_SUFFIX: Final = r"(?:st|nd|rd|th|\.|ieme|eme|ere|er|re|e|ª|º|a|o)"
+_ORDINAL: Final = re.compile(rf"(?P<number>[0-9]{{1,2}}(?={_SUFFIX})|{'|'.join(_ORDINALS)}){_SUFFIX}? ?{_REGION}")
+_NOISE: Final = re.compile(
+    r"(?<![a-z])(?:the|of|vertebrae|vertebra|vertebras|vertebral|vertebre|vertebres|body|bodies|levels|level|vb|corps"
+    r"|cuerpo|cuerpos|de|la|niveau|niveaux|nivel|niveles|hohe|etage|wirbelkorper|wirbel)(?![a-z])"
 )
-_NOISE: Final = re.compile(r"(?<![a-z])(?:the|of|vertebrae|vertebra|vertebral|body|bodies|levels|level|vb)(?![a-z])")
-_LIST: Final = re.compile(r"[,;+&/]|(?<![a-z])(?:and|und|et)(?![a-z])")
-_RANGE: Final = re.compile(r"-|(?<![a-z])(?:to|through|thru|bis)(?![a-z])")
+_LIST: Final = re.compile(r"[,;+&/]|(?<![a-z])(?:and|und|et)(?![a-z])|(?<= )[ye](?= )")
+_RANGE: Final = re.compile(r"[-~]|(?<![a-z])(?:to|through|thru|bis|hasta|al|au)(?![a-z])|(?<= )a(?= )")
 # `L-4` is one vertebra: a dash straight after the letters joins them to their number.
 _JOINED: Final = re.compile(rf"(?<![a-z]){_REGION} ?- ?(?=[0-9]|[ivx]+(?![a-z]))")
+
+_CHINESE_REGION: Final = "[颈頸頚胸腰骶]"
+_CHINESE_LETTER: Final = {"颈": "c", "頸": "c", "頚": "c", "胸": "t", "腰": "l", "骶": "s"}
+_CHINESE_NUMBERS: Final = ("一", "二", "三", "四", "五", "六", "七", "八", "九", "十", "十一", "十二", "十三")
+_CHINESE_COUNT: Final = {name: str(number) for number, name in enumerate(_CHINESE_NUMBERS, start=1)}
+_CHINESE_NUMERAL: Final = re.compile("十[一二三]?|[一二三四五六七八九]")
+_CHINESE_ORDINAL: Final = re.compile(f"第([0-9]{{1,2}})({_CHINESE_REGION})")
+_CHINESE_NOISE: Final = re.compile("椎体|椎體|椎骨|节段|椎")
+_CHINESE_MARKS: Final = str.maketrans(
+    dict.fromkeys("、，；和及与與", ",") | dict.fromkeys("～〜至到", "~") | _CHINESE_LETTER
+)
+
+
+def _from_chinese(text: str) -> str:
+    """Chinese names in Latin letters: 第4腰椎 as l4, 胸十一、十二 as t11,12.
+
+    >>> _from_chinese("第四腰椎"), _from_chinese("胸11至腰1"), _from_chinese("l4椎体")
+    ('l4', 't11~l1', 'l4')
+    """
+    text = _CHINESE_NUMERAL.sub(lambda m: _CHINESE_COUNT[m[0]], _CHINESE_NOISE.sub("", text))
+    return _CHINESE_ORDINAL.sub(r"\2\1", text).translate(_CHINESE_MARKS)
 
 
 class _UnreadableError(Exception):
@@ -57,8 +83,11 @@ def parse(text: str) -> tuple[Item, ...] | Fault:
     >>> parse("sacrum"), parse("L7")
     ('level_sacral', 'level_unreadable')
     """
-    cleaned = " ".join(_NOISE.sub(" ", plain(text)).split())
-    if cleaned in ("sacrum", "sacral", "os sacrum", "s"):
+    cleaned = bare(text)
+    if not cleaned.isascii() and cleaned not in _SACRUM:
+        cleaned = _from_chinese(cleaned)
+    cleaned = " ".join(_NOISE.sub(" ", cleaned.replace("_", " ")).split())
+    if cleaned in _SACRUM:
         return "level_sacral"
     cleaned = _JOINED.sub(r"\g<region> ", cleaned)
     items: list[Item] = []
@@ -87,7 +116,7 @@ def _vertebra(text: str, letter: str) -> tuple[int, str, bool]:
     """Level code of one member, the letter it leaves for the next, and whether it named the letter itself."""
     found = _ONE.fullmatch(text) or _ORDINAL.fullmatch(text)
     if found is None:
-        raise _UnreadableError("level_sacral" if text in ("sacrum", "sacral") else "level_unreadable")
+        raise _UnreadableError("level_sacral" if text in _SACRUM else "level_unreadable")
     region, number = found["region"], found["number"]
     letter = _LETTER[region] if region else letter
     count = int(number) if number.isdigit() else _ROMAN.get(number, _ORDINALS.get(number, 0))

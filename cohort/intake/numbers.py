@@ -9,27 +9,32 @@ from typing import Final, Literal
 import numpy as np
 
 from cohort.domain.clock import FloatArray
+from cohort.domain.written import plain
 from cohort.intake.ledger import ObjectArray
-from cohort.intake.words import NOT_RECORDED, plain, read_distinct, take
+from cohort.intake.words import not_recorded, read_distinct, says_none, take
 
 DecimalMark = Literal[".", ","]
 
 _UNITS: Final = {
-    "ml": ("ml", "cc", "cm3", "cm³"),
-    "mm": ("mm",),
-    "cm": ("cm",),
+    "ml": ("ml", "cc", "cm3", "cm³", "毫升"),
+    "mm": ("mm", "毫米"),
+    "cm": ("cm", "厘米"),
     "cl": ("cl",),
     "l": ("l",),
-    "degrees": ("°", "deg", "degree", "degrees", "grad"),
-    "years": ("y", "yr", "yrs", "year", "years"),
+    "degrees": ("degrees", "degree", "°", "deg", "grad", "degrés", "grados", "度"),
+    "years": ("years", "year", "yrs", "yr", "y", "jahre", "jahr", "ans", "an", "años", "año", "anos", "岁", "歲", "j"),
+    "months": ("months", "month", "monate", "mois", "meses", "个月", "月"),
     "SD": ("sd",),
-    "points": ("points", "pts"),
+    "points": ("points", "pts", "punkte", "puntos", "分"),
+    "points_100": ("points", "pts", "mm", "punkte", "puntos", "分"),
 }
 _POINT: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]{1,3})?")
 _COMMA: Final = re.compile(r"[+-]?[0-9]*,[0-9]+")
 _ONE_GROUP: Final = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")  # a thousand, or three decimals
 _GROUPED_BY_COMMA: Final = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]*)?")
 _GROUPED_BY_POINT: Final = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+(?:,[0-9]*)?")
+# A space or an apostrophe before three digits can be nothing but a mark of thousands.
+_GROUPED_BY_SPACE: Final = re.compile(r"([+-]?[1-9][0-9]{0,2}(?:[ '’][0-9]{3})+)([.,][0-9]*)?")
 
 
 @dataclass(frozen=True)
@@ -48,13 +53,15 @@ def read(text: str, decimal: DecimalMark | None = None, unit: str = "") -> tuple
     >>> read("3,5"), read("1,234"), read("3 ml", unit="ml"), read("3 cm", unit="mm")
     ((3.5, ''), (nan, 'number_ambiguous'), (3.0, ''), (nan, 'number_unreadable'))
     """
-    text = plain(text)
-    if text in NOT_RECORDED or text == "none":
+    if not_recorded(text) or says_none(text):
         return np.nan, ""
+    text = plain(text)
     for suffix in _UNITS.get(unit, ()):
         if text.endswith(suffix):
             text = text.removesuffix(suffix).rstrip()
             break
+    if grouped := _GROUPED_BY_SPACE.fullmatch(text):
+        return float(re.sub("[^0-9+-]", "", grouped[1]) + (grouped[2] or "").replace(",", ".")), ""
     one_group = _ONE_GROUP.fullmatch(text) is not None
     if _POINT.fullmatch(text):
         number = text.replace(".", "") if one_group and decimal == "," else text

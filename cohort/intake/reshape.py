@@ -16,8 +16,9 @@ import pandas as pd
 from cohort.domain.clock import BoolArray, IntArray
 from cohort.domain.errors import DefinitionError
 from cohort.domain.study import SourceTable
+from cohort.domain.written import plain
 from cohort.intake.ledger import ObjectArray
-from cohort.intake.words import not_recorded, plain, read_distinct
+from cohort.intake.words import not_recorded, read_distinct
 
 _SEPARATORS = re.compile(r"[\s\-]+")
 _MARK: Final = "{n}"

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cohort.domain.clock import IntArray
+from cohort.domain.written import bare, plain
 from cohort.intake.ledger import ObjectArray
 
 Reading = TypeVar("Reading")
@@ -17,40 +18,58 @@ Reading = TypeVar("Reading")
 NOT_RECORDED: Final = frozenset(
     (
         "", "?", "??", "-", "--", ".", "na", "n/a", "n.a.", "n a", "nan", "nat", "null", "<na>", "unk", "unknown",
-        "missing", "not recorded", "none recorded", "not documented", "not known",
-        "unjudged", "unbekannt", "k.a.", "inconnu",
+        "missing", "not recorded", "none recorded", "not documented", "not known", "not available", "not reported",
+        "not done", "no data", "no information", "n.k.", "n.d.", "nd", "unjudged",
+        "unbekannt", "nicht bekannt", "k.a.", "k. a.", "keine angabe", "keine angaben", "nicht dokumentiert",
+        "nicht erfasst", "nicht erhoben", "nicht durchgeführt", "fehlt", "fehlend",
+        "inconnu", "inconnue", "non connu", "non connue", "non renseigné", "non renseignée", "non documenté",
+        "non documentée", "non disponible", "manquant", "manquante", "donnée manquante", "non fait", "non réalisé",
+        "desconocido", "desconocida", "se desconoce", "no conocido", "no consta", "no registrado", "no registrada",
+        "no documentado", "no disponible", "no realizado", "sin dato", "sin datos", "sin información", "ns/nc",
+        "未知", "不详", "不詳", "不明", "未记录", "未記錄", "无记录", "無記錄", "缺失", "未填", "无数据", "未查",
+        "未检查",
     )
 )  # fmt: skip
+NONE: Final = frozenset(
+    (
+        "none", "kein", "keine", "keiner", "keines", "aucun", "aucune", "ninguno", "ninguna", "ningun", "无", "無",
+        "没有", "沒有",
+    )
+)  # fmt: skip
+"""Words that say there is none: no date, no number; of a finding they may say no."""
+
 _SPACING = re.compile(r"[\s_\-]+")
-_DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−﹣-", "-"))
-
-
-def plain(text: str) -> str:
-    """Lower case, trimmed, single spaces, every dash a hyphen.
-
-    >>> plain("  T11 – L1 ")
-    't11 - l1'
-    """
-    return " ".join(text.translate(_DASHES).casefold().split())
 
 
 def word(text: str) -> str:
-    """A word of a vocabulary as it is compared: underscores and hyphens are spaces.
+    """A word of a vocabulary as it is compared: without accents, underscores and hyphens are spaces.
 
-    >>> word("Not_Assessable")
-    'not assessable'
+    >>> word("Not_Assessable"), word("Présent")
+    ('not assessable', 'present')
     """
-    folded = plain(text)
+    folded = bare(text)
     return _SPACING.sub(" ", folded).strip() or folded
+
+
+_NOT_RECORDED: Final = NOT_RECORDED | {word(text) for text in NOT_RECORDED}
 
 
 def not_recorded(text: str) -> bool:
     """Whether the cell says that nothing was recorded.
 
-    >>> not_recorded("N/A"), not_recorded("no")
-    (True, False)
+    >>> not_recorded("N/A"), not_recorded("non renseigne"), not_recorded("no"), not_recorded("#N/A")
+    (True, True, False, False)
     """
-    return plain(text) in NOT_RECORDED
+    return plain(text) in _NOT_RECORDED or word(text) in _NOT_RECORDED
+
+
+def says_none(text: str) -> bool:
+    """Whether the cell says that there is none.
+
+    >>> says_none("Keine"), says_none("无"), says_none("no")
+    (True, True, False)
+    """
+    return plain(text) in NONE
 
 
 def distinct(values: ObjectArray) -> tuple[IntArray, list[str]]:

@@ -18,7 +18,7 @@ from cohort.synthetic.people import DRUGS, INTERVALS, SITES, WIDTH, People, draw
 from cohort.synthetic.process import FOR_FRACTURE, SAME, Refractures, Treatments, run
 from cohort.synthetic.truth import DEFAULT, Parameters
 from cohort.tables.contracts import check
-from cohort.tables.drugs import known_names
+from cohort.tables.drugs import drug_of
 from cohort.tables.schema import CANONICAL
 
 _LEAKS = ("disc_superior", "disc_inferior", "epidural", "paravertebral", "venous")
@@ -253,7 +253,7 @@ def _medications(people: People, ids: np.ndarray, rng: np.random.Generator) -> p
     begin = np.concatenate([start[row] + nth * interval[row], -rng.integers(0, 300, len(supplemented))])
     end = np.concatenate([np.where(closed, until[row], NEVER), np.full(len(supplemented), NEVER)])
     order = np.lexsort((drug, begin, all_patients))
-    classes = known_names()["drug_class"]
+    classes = {name: drug_of(name).drug_class for name in names}
     return canonical(
         "medications",
         {

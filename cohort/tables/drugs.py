@@ -1,22 +1,105 @@
-"""Drugs of the field: class and duration of action, kept as data in `drugs.csv`."""
+"""Drugs of the field: class and duration of action, kept as data in `drugs.csv`, and found in what people write."""
 
 from __future__ import annotations
 
-from functools import cache
+import re
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import Final
 
+import numpy as np
 import pandas as pd
+
+from cohort.domain.written import bare
+
+_ATC: Final = re.compile(r"[a-z][0-9]{2}[a-z]{1,2}(?:[0-9]{2})?")
+# Anatomical groups of which every member belongs to one class, so that a drug off the shipped list is still placed.
+_ATC_GROUPS: Final = {
+    "m05b": "antiresorptive",
+    "g03xc": "antiresorptive",
+    "h05ba": "antiresorptive",
+    "h05aa": "anabolic",
+    "h02a": "corticosteroid",
+    "a11cc": "supplement",
+    "a12a": "supplement",
+    # Steroids on the skin, in the nose, the eye or the lung are no systemic ones.
+    **dict.fromkeys(("d07", "r01ad", "r03ba", "s01ba"), "other"),
+}
+_LOCAL: Final = re.compile(
+    "inhal|nasal|nasen|topi[ck]|cream|creme|crema|salbe|ointment|pommade|pomada|eye ?drop|augentropfen|collyre|colirio|"
+    "spray|吸入|软膏|乳膏|滴眼"
+)
+
+
+@dataclass(frozen=True)
+class Drug:
+    """What a written name stands for.
+
+    name : as `drugs.csv` lists it, "" where only the class is known. drug_class : "" where not even that is.
+    action_days : days that one dose protects, NaN for a drug taken daily.
+    """
+
+    name: str = ""
+    drug_class: str = ""
+    action_days: float = np.nan
 
 
 @cache
 def drug_list() -> pd.DataFrame:
-    """One row per drug: drug, atc, drug_class, action_days (days one dose protects; missing = taken daily), names."""
+    """One row per drug: drug, atc, drug_class, action_days (days one dose protects; missing = taken daily), names,
+    source.
+    """
     return pd.read_csv(Path(__file__).with_name("drugs.csv"))
 
 
 @cache
-def known_names() -> pd.DataFrame:
-    """One row per written name or ATC code (lower case), with drug, drug_class and action_days; indexed by the name."""
-    drugs = drug_list()
-    names = drugs.assign(written=(drugs["names"] + ";" + drugs["atc"].str.lower()).str.split(";")).explode("written")
-    return names.set_index("written")[["drug", "drug_class", "action_days"]]
+def known_names() -> dict[str, Drug]:
+    """Every name and ATC code of the list, without case and accents, and the drug it stands for."""
+    return {
+        bare(written): Drug(str(row.drug), str(row.drug_class), float(str(row.action_days)))
+        for row in drug_list().itertuples()
+        for written in (*str(row.names).split(";"), str(row.atc))
+    }
+
+
+@lru_cache(maxsize=100_000)
+def drug_of(text: str) -> Drug:
+    """The drug that a written name or ATC code stands for, with a dose or route beside it or not.
+
+    Of several drugs of one class only the class is told; of several classes nothing, but that a supplement taken beside
+    another drug gives way to it.
+
+    >>> drug_of("Zoledronic acid 5 mg i.v."), drug_of("M05BA99").drug_class, drug_of("aspirin")
+    (Drug(name='zoledronate', drug_class='antiresorptive', action_days=365.0), 'antiresorptive', Drug(name='', \
+drug_class='', action_days=nan))
+    >>> drug_of("Fosamax + Calcium/Vit. D").name, drug_of("hydrocortisone cream").drug_class
+    ('alendronate', 'other')
+    """
+    written = bare(text)
+    known = known_names()
+    if written in known:
+        return known[written]
+    if _ATC.fullmatch(written):
+        return Drug(drug_class=next((group for code, group in _ATC_GROUPS.items() if written.startswith(code)), ""))
+    found = {known[name] for name in _names().findall(written)}
+    main = {drug for drug in found if drug.drug_class != "supplement"} or found
+    classes = {drug.drug_class for drug in main}
+    if len(classes) != 1:
+        return Drug()
+    drug_class = classes.pop()
+    if drug_class == "corticosteroid" and _LOCAL.search(written):
+        return Drug(drug_class="other")
+    names = {drug.name for drug in main}
+    return main.pop() if len(names) == 1 else Drug(drug_class=drug_class)
+
+
+@cache
+def _names() -> re.Pattern[str]:
+    """Any known name within a text, the longest first, so that prednisolone is none of methylprednisolone."""
+    names = sorted((name for name in known_names() if not _ATC.fullmatch(name)), key=len, reverse=True)
+    # Chinese is written without spaces, so only Latin names need an edge.
+    latin, chinese = (
+        "|".join(re.escape(name) for name in names if name.isascii() == is_latin) for is_latin in (True, False)
+    )
+    return re.compile(f"(?<![a-z0-9])(?:{latin})(?![a-z0-9])|(?:{chinese})")

@@ -78,6 +78,11 @@ class Table:
         return tuple(column.name for column in self.columns if column.required)
 
 
+def _also(**words: str) -> tuple[tuple[str, str], ...]:
+    """Synonyms of a vocabulary: each word with what else is written for it, `|` between."""
+    return tuple((synonym, word) for word, synonyms in words.items() for synonym in synonyms.split("|"))
+
+
 def _mm(name: str, what: str) -> Column:
     return Column(name, "number", what, minimum=0, maximum=60, unit="mm")
 
@@ -93,7 +98,9 @@ PATIENTS: Final = Table(
     (
         _PATIENT,
         Column("sex", "vocabulary", "Sex.", vocabulary=("female", "male", "other"),
-               synonyms=(("f", "female"), ("w", "female"), ("woman", "female"), ("m", "male"), ("man", "male"))),
+               synonyms=_also(female="f|w|woman|weiblich|frau|féminin|femme|femenino|mujer|女|女性",
+                               male="m|man|männlich|mann|masculin|homme|masculino|hombre|varón|男|男性",
+                               other="divers|d|autre|otro|其他")),
         Column("birth_date", "date", "Date of birth."),
         Column("age_at_index", "number", "Age at the first augmentation.", minimum=0, maximum=120, unit="years"),
         Column("t_score", "number", "Lowest T-score of bone density.", minimum=-8, maximum=6, unit="SD"),
@@ -121,27 +128,44 @@ AUGMENTATIONS: Final = Table(
         _PRECISION,
         Column("level", "level", "Treated vertebra.", required=True),
         Column("technique", "vocabulary", "Technique.", vocabulary=("vertebroplasty", "kyphoplasty", "other"),
-               synonyms=(("pvp", "vertebroplasty"), ("vp", "vertebroplasty"), ("pkp", "kyphoplasty"), ("bkp", "kyphoplasty"),
-                         ("kp", "kyphoplasty"), ("balloon kyphoplasty", "kyphoplasty"))),
+               synonyms=_also(
+                   vertebroplasty="pvp|vp|percutaneous vertebroplasty|vertebroplastie|vertebroplastia|椎体成形术|椎體成形術|经皮椎体成形术",
+                   kyphoplasty="pkp|bkp|kp|balloon kyphoplasty|percutaneous kyphoplasty|kyphoplastie|ballonkyphoplastie|cyphoplastie|cifoplastia|"
+                               "椎体后凸成形术|椎體後凸成形術|经皮椎体后凸成形术|球囊后凸成形术",
+                   other="andere|autre|otra|otro|其他")),
         Column("approach", "vocabulary", "Access.", vocabulary=("unipedicular", "bipedicular", "extrapedicular"),
-               synonyms=(("unilateral", "unipedicular"), ("bilateral", "bipedicular"))),
-        Column("cement", "vocabulary", "Cement.", vocabulary=("pmma", "bioactive", "other"), synonyms=(("cortoss", "bioactive"),)),
+               synonyms=_also(unipedicular="unilateral|unipedikulär|unipédiculaire|单侧|單側",
+                              bipedicular="bilateral|bipedikulär|bipédiculaire|双侧|雙側",
+                              extrapedicular="extrapedikulär|extrapédiculaire")),
+        Column("cement", "vocabulary", "Cement.", vocabulary=("pmma", "bioactive", "other"), synonyms=_also(pmma="polymethylmethacrylate|polymethyl methacrylate", bioactive="cortoss", other="andere|autre|otro|其他")),
         Column("volume_ml", "number", "Injected cement.", minimum=0, maximum=30, unit="ml"),
         Column("indication", "vocabulary", "Why the vertebra was treated.", vocabulary=outcomes.INDICATIONS,
-               synonyms=(("tumor", "tumour"), ("metastasis", "tumour"), ("myeloma", "tumour"), ("ovcf", "fracture"), ("vcf", "fracture"),
-                         ("prophylaxis", "prophylactic"))),
+               synonyms=_also(fracture="ovcf|vcf|fx|fraktur|fractura|骨折", prophylactic="prophylaxis|prophylaktisch|prophylactique|profiláctica|profiláctico|预防性|預防性",
+                              tumour="tumor|metastasis|myeloma|metastase|myelom|tumeur|métastase|metástasis|mieloma|肿瘤|腫瘤|转移瘤|骨髓瘤")),
         Column("operator", "text", "Operator."),
         Column("cleft_before", "finding", "Intravertebral cleft, fluid or vacuum, on pre-operative imaging."),
         Column("cleft_modality", "vocabulary", "How the cleft was looked for.", vocabulary=("radiograph", "ct", "mri", "fluoroscopy"),
-               synonyms=(("x-ray", "radiograph"), ("xray", "radiograph"), ("mr", "mri"))),
-        Column("cleft_filled", "vocabulary", "How far cement filled the cleft.", vocabulary=("complete", "partial", "none")),
+               synonyms=_also(radiograph="x-ray|xray|x ray|röntgen|radiographie|radiografía|radiografia|rx|x线|x光",
+                              ct="computed tomography|tdm|scanner|tc|tac", mri="mr|mrt|irm|rm|rmn|磁共振|核磁|核磁共振",
+                              fluoroscopy="durchleuchtung|fluoroscopie|fluoroscopia|透视")),
+        Column("cleft_filled", "vocabulary", "How far cement filled the cleft.", vocabulary=("complete", "partial", "none"),
+               synonyms=_also(complete="komplett|vollständig|complet|complète|completo|completa|完全", partial="partiell|teilweise|partiel|partielle|parcial|部分",
+                              none="no|nicht|non|no relleno|未填充")),
         Column("leak", "set", "Where cement leaked.", vocabulary=outcomes.LEAKS),
         Column("leak_modality", "vocabulary", "How leakage was looked for.", vocabulary=("fluoroscopy", "radiograph", "ct"),
-               synonyms=(("x-ray", "radiograph"), ("xray", "radiograph"))),
-        Column("fracture_endplate", "vocabulary", "Fractured endplate.", vocabulary=("superior", "inferior", "both", "none")),
-        Column("cement_endplate", "vocabulary", "Endplate reached by cement.", vocabulary=("superior", "inferior", "both", "none")),
-        Column("cement_pattern", "vocabulary", "Pattern of the cement.", vocabulary=("solid", "trabecular", "mixed")),
-        Column("fracture_filled", "vocabulary", "How far cement filled the fracture.", vocabulary=("complete", "partial", "missed")),
+               synonyms=_also(radiograph="x-ray|xray|x ray|röntgen|radiographie|radiografía|radiografia|rx|x线|x光",
+                              ct="computed tomography|tdm|scanner|tc|tac", fluoroscopy="durchleuchtung|fluoroscopie|fluoroscopia|透视")),
+        Column("fracture_endplate", "vocabulary", "Fractured endplate.", vocabulary=("superior", "inferior", "both", "none"),
+               synonyms=_also(superior="upper|cranial|obere|deckplatte|supérieur|craneal|上|上终板", inferior="lower|caudal|untere|grundplatte|inférieur|下|下终板",
+                              both="beide|les deux|ambos|ambas|双侧|上下", none="no|keine|aucun|aucune|ninguno|无")),
+        Column("cement_endplate", "vocabulary", "Endplate reached by cement.", vocabulary=("superior", "inferior", "both", "none"),
+               synonyms=_also(superior="upper|cranial|obere|deckplatte|supérieur|craneal|上|上终板", inferior="lower|caudal|untere|grundplatte|inférieur|下|下终板",
+                              both="beide|les deux|ambos|ambas|双侧|上下", none="no|keine|aucun|aucune|ninguno|无")),
+        Column("cement_pattern", "vocabulary", "Pattern of the cement.", vocabulary=("solid", "trabecular", "mixed"),
+               synonyms=_also(trabecular="interdigitated|trabekulär|trabéculaire", mixed="gemischt|mixte|mixto")),
+        Column("fracture_filled", "vocabulary", "How far cement filled the fracture.", vocabulary=("complete", "partial", "missed"),
+               synonyms=_also(complete="komplett|vollständig|complet|complète|completo|completa|完全", partial="partiell|teilweise|partiel|partielle|parcial|部分",
+                              missed="verfehlt|manquée|未填充")),
         _mm("anterior_mm_before", "Anterior height before treatment."),
         _mm("anterior_mm_after", "Anterior height on the first film after treatment."),
         _mm("middle_mm_before", "Middle height before treatment."),
@@ -185,7 +209,16 @@ IMAGING: Final = Table(
         Column("date", "date", "Day of the film.", required=True),
         Column("level", "level", "Measured vertebra.", required=True),
         Column("modality", "text", "Modality."),
-        Column("posture", "vocabulary", "Posture.", vocabulary=("supine", "standing")),
+        Column(
+            "posture",
+            "vocabulary",
+            "Posture.",
+            vocabulary=("supine", "standing"),
+            synonyms=_also(
+                supine="lying|liegend|couché|allongé|decúbito|卧位|仰卧",
+                standing="upright|erect|stehend|debout|de pie|站立|立位",
+            ),
+        ),
         _mm("anterior_mm", "Anterior height."),
         _mm("middle_mm", "Middle height."),
         _mm("posterior_mm", "Posterior height."),
@@ -204,7 +237,16 @@ IMAGING_STUDIES: Final = Table(
         Column("modality", "text", "Modality."),
         Column("first_level", "level", "Most cranial level shown."),
         Column("last_level", "level", "Most caudal level shown."),
-        Column("protocol", "vocabulary", "Why it was done.", vocabulary=("scheduled", "symptom", "unknown")),
+        Column(
+            "protocol",
+            "vocabulary",
+            "Why it was done.",
+            vocabulary=("scheduled", "symptom", "unknown"),
+            synonyms=_also(
+                scheduled="routine|planned|geplant|programmé|programado|常规",
+                symptom="symptoms|symptomatic|symptom-driven|beschwerden|症状",
+            ),
+        ),
     ),
 )
 
@@ -237,7 +279,17 @@ EXCLUDED_LEVELS: Final = Table(
     (
         _PATIENT,
         Column("level", "level", "Excluded vertebra.", required=True),
-        Column("reason", "vocabulary", "Why.", vocabulary=("fused", "instrumented", "ankylosed", "other")),
+        Column(
+            "reason",
+            "vocabulary",
+            "Why.",
+            vocabulary=("fused", "instrumented", "ankylosed", "other"),
+            synonyms=_also(
+                fused="fusion|spondylodese|融合",
+                instrumented="instrumentation|instrumentiert",
+                ankylosed="ankylosis|ankylose",
+            ),
+        ),
         Column("from", "date", "Excluded after this day; missing = always."),
         Column("to", "date", "Excluded up to this day; missing = always."),
     ),

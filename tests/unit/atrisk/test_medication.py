@@ -45,6 +45,20 @@ def test_a_dose_acts_for_its_duration_and_a_daily_drug_to_the_end_of_follow_up(c
     ]
 
 
+def test_a_dose_written_beside_the_name_acts_as_long_as_without_it(cohort_of):
+    written = """
+        patient_id | drug                     | start | stop | drug_class
+        a          | Zoledronsäure 5 mg i.v.  | 10    |      |
+        a          | denosumab 60 mg s.c.     | 10    |      |
+        a          | Alendronat + Vitamin D   | 10    |      |"""
+    case = cohort_of(patients=ONE, augmentations=L1, medications=written)
+    assert stops(case) == [
+        ("zoledronate", "antiresorptive", 375, "duration"),
+        ("denosumab", "antiresorptive", 192, "duration"),
+        ("alendronate", "antiresorptive", 1000, "follow_up"),
+    ]
+
+
 def test_the_study_may_give_its_own_durations_and_ignore_open_courses(cohort_of):
     study = StudyDefinition().with_("exposures", drug_durations={"Reclast": 540}, open_course="duration_only")
     case = cohort_of(patients=ONE, augmentations=L1, medications=COURSES, study=study)

@@ -26,6 +26,17 @@ READ = """
     March 12, 2021       | 2021-03-12 | day   | American
     12MAR2021            | 2021-03-12 | day   | as SAS writes it
     12. Dezember 2021    | 2021-12-12 | day   | German
+    3. März 2021         | 2021-03-03 | day   | German, with its letter
+    1er mars 2021        | 2021-03-01 | day   | French
+    14 févr. 2021        | 2021-02-14 | day   | French, abbreviated
+    5 de mayo de 2021    | 2021-05-05 | day   | Spanish
+    12 dic 2021          | 2021-12-12 | day   | Spanish, abbreviated
+    2021年3月4日         | 2021-03-04 | day   | Chinese
+    2021年3月            | 2021-03-15 | month | Chinese month
+    2021年               | 2021-07-01 | year  | Chinese year
+    ２０２１－０３－０４ | 2021-03-04 | day   | full width
+    2021-03-04 00:00:00.000 | 2021-03-04 | day | as databases write it
+    marzo de 2021        | 2021-03-15 | month | Spanish month
     March 2021           | 2021-03-15 | month | the 15th stands for the month
     2021-03              | 2021-03-15 | month | ISO month
     03/2021              | 2021-03-15 | month | month and year
@@ -39,6 +50,9 @@ REFUSED = """
     2021-02-30   | date_unreadable     | no such day
     44197        | date_unreadable     | the number of a day in a workbook
     soon         | date_unreadable     | no date
+    #VALUE!      | date_unreadable     | an error of the spreadsheet
+    2021年13月   | date_unreadable     | no such month
+    2021-W10     | date_unreadable     | a week is no day
     12 Smarch 2021 | date_unreadable   | no such month
     9999-12-31   | date_implausible    | stands for "never" in some databases
     0021-03-04   | date_implausible    | a lost century
@@ -80,7 +94,7 @@ ORDER = """
     03/04/2021, 25/03/2021             |     | 2021-04-03, 2021-03-25 | the column's other date decides
     03/04/2021, 03/25/2021             |     | 2021-03-04, 2021-03-25 | here for the month first
     03/04/2021                         |     | date_ambiguous         | nothing decides
-    03/04/2021, 25/03/2021, 03/25/2021 |     | date_ambiguous, 2021-03-25, 2021-03-25 | both orders decide nothing
+    03/04/2021, 25/03/2021, 03/25/2021 |     | date_orders_mixed, 2021-03-25, 2021-03-25 | both orders decide nothing
     03/04/2021                         | dmy | 2021-04-03             | declared
     03/04/2021                         | mdy | 2021-03-04             | declared
     03/04/2021, 2021-03-25             |     | date_ambiguous, 2021-03-25 | ISO dates decide nothing
@@ -133,3 +147,11 @@ def test_no_text_crashes_the_reader(texts):
     read = column(*texts)
     assert (read.low <= read.used).all()
     assert (read.used <= read.high).all()
+
+
+def test_a_column_that_shows_both_orders_says_how_often_each(registry):
+    found = registry(
+        augmentations="patient_id,date,level\nP1,25/03/2021,L1\nP1,26/03/2021,L2\nP1,03/27/2021,L3\nP1,03/04/2021,L4"
+    )
+    assert found.rejected[["row", "value"]].values.tolist() == [[5, "03/04/2021"]]
+    assert "2 rows can only have the day first, 1 only the month" in found.rejected["reason"][0]

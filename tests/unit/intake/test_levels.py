@@ -48,6 +48,44 @@ READ = """
     T11-T12, L2             | T11 T12 L2    | range and list
     L1,L1                   | L1            | named twice, treated once
     L1,                     | L1            | a comma too many
+    T_12                    | T12           | an underscore
+    lumbar IV               | L4            | roman after the word
+    LWK 4                   | L4            | Lendenwirbelkörper
+    BWK12                   | T12           | Brustwirbelkörper
+    HWK 7                   | C7            | Halswirbelkörper
+    4. LWK                  | L4            | German ordinal
+    LWK 4/5                 | L4 L5         | a slash is a list here too
+    BWK 12 und LWK 1        | T12 L1        | German and
+    LWK 1 bis 3             | L1 L2 L3      | German range
+    12. Brustwirbelkörper   | T12           | in full
+    Lendenwirbel 4          | L4            | in full, number last
+    4e lombaire             | L4            | French ordinal
+    4ème vertèbre lombaire  | L4            | with its accents
+    1re lombaire            | L1            | first, French
+    vertèbre dorsale 12     | T12           | dorsal, French
+    D11 et D12              | T11 T12       | French and
+    L1 à L3                 | L1 L2 L3      | French range
+    vértebra lumbar 4       | L4            | Spanish
+    4ª lumbar               | L4            | Spanish ordinal
+    D12 y L1                | T12 L1        | Spanish and
+    L1 a L3                 | L1 L2 L3      | Spanish range
+    12ª dorsal              | T12           | Spanish dorsal
+    腰4                     | L4            | Chinese
+    胸12                    | T12           | Chinese
+    颈7                     | C7            | Chinese, simplified
+    頸7                     | C7            | Chinese, traditional
+    骶1                     | S1            | Chinese
+    第4腰椎                 | L4            | Chinese ordinal
+    第四腰椎                | L4            | with a Chinese number
+    腰椎4                   | L4            | number last
+    L4椎体                  | L4            | vertebral body
+    胸十二椎体              | T12           | Chinese number and body
+    胸11、12，腰1           | T11 T12 L1    | Chinese list
+    胸12和腰1               | T12 L1        | Chinese and
+    胸12至腰2               | T12 L1 L2     | Chinese range
+    L1~L3                   | L1 L2 L3      | a tilde
+    Ｌ４                    | L4            | full width
+    TⅫ                      | T12           | one sign
 """
 
 
@@ -77,6 +115,17 @@ REFUSED = """
     S2        | level_sacral     | below the last level
     S2,L5     | level_sacral     | also in a list
     sacrum    | level_sacral     | no level named
+    骶骨      | level_sacral     | nor in Chinese
+    骶2       | level_sacral     | below the last level, in Chinese
+    L4 (old)  | level_unreadable | a remark may change the meaning: never guessed
+    L4?       | level_unreadable | a doubt is no level
+    LS        | level_unreadable | a junction is no vertebra
+    TL        | level_unreadable | nor is this one
+    T1²       | level_unreadable | a footnote is no digit
+    腰        | level_unreadable | a region alone
+    腰十四    | level_unreadable | nobody has fourteen
+    #REF!     | level_unreadable | an error of the spreadsheet
+    1/2       | level_unreadable | numbers without a letter
 """
 
 

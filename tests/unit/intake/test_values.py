@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cohort.domain.spine import CODE
-from cohort.intake import drugs, findings, leaks, numbers
+from cohort.intake import findings, leaks, numbers
+from cohort.tables.drugs import drug_of
 from cohort.tables.schema import AUGMENTATIONS, FRACTURES, PATIENTS
 
 
@@ -39,6 +40,29 @@ STATES = """
     ?              | missing
     NA             | missing
     n/a            | missing
+    Ja             | yes
+    Sí             | yes
+    présent        | yes
+    positiv        | yes
+    是             | yes
+    有             | yes
+    阳性           | yes
+    NEIN           | no
+    négatif        | no
+    absente        | no
+    否             | no
+    无             | no
+    阴性           | no
+    nicht beurteilbar | not_assessable
+    non évaluable  | not_assessable
+    no valorable   | not_assessable
+    无法评估       | not_assessable
+    k.A.           | missing
+    non renseigné  | missing
+    desconocido    | missing
+    不详           | missing
+    #N/A           | unreadable
+    X              | unreadable
     -9             | unreadable
     maybe          | unreadable
 """
@@ -99,7 +123,21 @@ NUMBERS = """
     7/10     |   |    | number_unreadable | a fraction
     <3       |   |    | number_unreadable | a limit
     inf      |   |    | number_unreadable | no measure
+    1 234,5  |   |    | 1234.5 | a space groups thousands
+    1 234 |   |    | 1234   | a narrow space too
+    1'234.5  |   |    | 1234.5 | an apostrophe groups thousands
+    0.5 123  |   |    | number_unreadable | two numbers
+    12 34    |   |    | number_unreadable | two numbers
+    ３．５   |   |    | 3.5    | full width
+    78 Jahre |   | years | 78 | German
+    78 años  |   | years | 78 | Spanish
+    78岁     |   | years | 78 | Chinese
+    2,3 cm   |   | cm | 2.3    | the unit that was declared
+    ca. 3    |   |    | number_unreadable | about
+    ~3       |   |    | number_unreadable | about
+    #DIV/0!  |   |    | number_unreadable | an error of the spreadsheet
     n/a      |   |    | missing | not recorded
+    keine    |   |    | missing | none
 """
 
 
@@ -113,6 +151,18 @@ LEAKS = """
     L3 | none                     | none
     L3 | no leak                  | none
     L3 | disc                     | disc
+    L3 | Bandscheibe              | disc
+    L3 | disque supérieur         | disc_superior
+    L3 | 上椎间盘                 | disc_superior
+    L3 | 椎间盘、静脉             | disc;venous
+    L3 | 椎管内                   | epidural
+    L3 | 椎旁                     | paravertebral
+    L3 | keine Leckage            | none
+    L3 | sin fuga                 | none
+    L3 | 无                       | none
+    L3 | venös und epidural       | epidural;venous
+    L3 | vena y disco             | disc;venous
+    L3 | canal espinal            | epidural
     L3 | intradiscal              | disc
     L3 | superior disc; venous    | disc_superior;venous
     L3 | venous, disc_superior    | disc_superior;venous
@@ -150,14 +200,30 @@ DRUGS = """
     Teriparatide            | anabolic
     H02AB07                 | corticosteroid
     calcium + vitamin D     | supplement
-    calcium and alendronate |
+    calcium and alendronate | antiresorptive
+    Acide zolédronique 5 mg | antiresorptive
+    Zoledronsäure i.v.      | antiresorptive
+    唑来膦酸                | antiresorptive
+    地舒单抗 60mg           | antiresorptive
+    鲑降钙素                | antiresorptive
+    特立帕肽注射液          | anabolic
+    methylprednisolone 4 mg | corticosteroid
+    氢化可的松              | corticosteroid
+    hydrocortisone cream 1% | other
+    D07AA02                 | other
+    R03BA02                 | other
+    M05BB03                 | antiresorptive
+    碳酸钙d3片              | supplement
+    碳酸钙片                | supplement
+    Vitamine D3             | supplement
+    prednisone, Prolia      |
     aspirin                 |
 """
 
 
 @pytest.mark.parametrize(("written", "expected"), rows(DRUGS))
 def test_the_class_comes_from_the_name_or_the_atc_code(written, expected):
-    assert drugs.drug_class(written) == expected
+    assert drug_of(written).drug_class == expected
 
 
 @settings(max_examples=200, derandomize=True, database=None)
@@ -167,7 +233,7 @@ def test_no_text_crashes_a_reader(text, decimal):
     assert not math.isinf(value)
     leak = leaks.read(text)
     assert isinstance(leaks.at_level(leak, CODE["L3"], 12, 5), tuple)
-    assert isinstance(drugs.drug_class(text), str)
+    assert isinstance(drug_of(text).drug_class, str)
     assert -2 <= findings.read_word(text, AUGMENTATIONS["technique"]) < 3
 
 
