@@ -114,6 +114,38 @@ def normalize(
     raise typer.Exit(_code(registry))
 
 
+@app.command("map")
+def propose_mapping(
+    source: Source,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Study file to write.", show_default=False)],
+    force: Force = False,
+) -> None:
+    """Propose a mapping of a source's sheets and columns, as a commented study file for a person to correct.
+
+    Nothing is applied: the file says reviewed = false, and reading refuses it until somebody has set that to true.
+    """
+    _may_write_file(out, force=force)
+    with progress() as say:
+        from cohort.intake.proposal import propose
+        from cohort.intake.proposal.write import study_text
+        from cohort.intake.sources import check_source
+
+        proposal = propose(check_source(source), say)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(study_text(proposal), encoding="utf-8")
+    for table in proposal.tables:
+        certain = sum(match.certain for match in table.matches)
+        parts = [f"{certain} columns certain", f"{len(table.matches) - certain} doubtful"]
+        parts += [f"{len(table.carried)} carried"] if table.carried else []
+        parts += [f"MISSING {', '.join(table.missing)}"] if table.missing else []
+        typer.echo(visible(f"{table.table}: {table.sheet.label}: {', '.join(parts)}"))
+    for table_name in proposal.missing:
+        typer.echo(f"{table_name}: no sheet looks like it")
+    typer.echo(
+        f"Proposal written to {out}. Read it, correct it, set reviewed = true, then: cohort check SOURCE --study {out}"
+    )
+
+
 @app.command()
 def classify(source: Source, out: OutFile, study: Study = None, force: Force = False) -> None:
     """One row per fracture sighting: same, adjacent or remote, to which augmentation, counted or why not."""

@@ -177,6 +177,7 @@ class OutputSettings(Section):
 class StudyDefinition(Section):
     """Every setting of one study."""
 
+    reviewed: bool = Field(True, description="no: a mapping that `cohort map` proposed and nobody has read yet")
     tables: dict[str, SourceTable] = Field(default_factory=dict)
     population: PopulationSettings = PopulationSettings()
     relation: RelationRules = RelationRules()
@@ -212,10 +213,11 @@ class StudyDefinition(Section):
 def load_study(path: Path) -> StudyDefinition:
     """Read a study file.
 
-    Raises DefinitionError, with the setting at fault, when it is no TOML or holds an unknown or impossible setting.
+    Raises DefinitionError, with the setting at fault, when it is no TOML, holds an unknown or impossible setting, or
+    is a proposal that nobody has reviewed.
     """
     try:
-        return StudyDefinition.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+        study = StudyDefinition.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except OSError as error:
         raise DefinitionError(f"The study file {path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -226,3 +228,9 @@ def load_study(path: Path) -> StudyDefinition:
         raise DefinitionError(
             f"{path.name}, setting {where}: {first['msg']}. See docs/study-file.md for what it may be."
         ) from error
+    if not study.reviewed:
+        raise DefinitionError(
+            f"{path.name} is a proposal of `cohort map` that nobody has reviewed, and a guess is never applied. Read "
+            "it, correct it, answer its questions (#?), and then set reviewed = true."
+        )
+    return study

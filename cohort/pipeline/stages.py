@@ -131,7 +131,7 @@ def settings_frame(study: StudyDefinition) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for section, whole in type(study).model_fields.items():
         part = getattr(study, section)
-        if section == "tables":
+        if section in ("reviewed", "tables"):
             continue
         default = whole.get_default(call_default_factory=True)
         for name, info in type(part).model_fields.items():

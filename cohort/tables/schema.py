@@ -99,7 +99,7 @@ PATIENTS: Final = Table(
         _PATIENT,
         Column("sex", "vocabulary", "Sex.", vocabulary=("female", "male", "other"),
                synonyms=_also(female="f|w|woman|weiblich|frau|féminin|femme|femenino|mujer|女|女性",
-                               male="m|man|männlich|mann|masculin|homme|masculino|hombre|varón|男|男性",
+                               male="m|h|man|männlich|mann|masculin|homme|masculino|hombre|varón|男|男性",
                                other="divers|d|autre|otro|其他")),
         Column("birth_date", "date", "Date of birth."),
         Column("age_at_index", "number", "Age at the first augmentation.", minimum=0, maximum=120, unit="years"),
