@@ -6,7 +6,7 @@ import pandas as pd
 
 from cohort import literature
 from cohort.domain.errors import RegistryError
-from cohort.pipeline import describe, occurrence, risk, variants
+from cohort.pipeline import describe, occurrence, quality, risk, variants
 from cohort.pipeline.stages import Cohort, Progress, prepare, settings_frame
 from cohort.tables.results import Registry
 from cohort.tables.study_results import StudyResults
@@ -65,6 +65,7 @@ def analyse(registry: Registry, *, progress: Progress | None = None) -> StudyRes
         settings=settings_frame(registry.study),
         onset=describe.onset(cohort),
         notes=_notes(cohort, hazards.frame),
+        quality=quality.quality(cohort),
     )
 
 

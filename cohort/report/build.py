@@ -13,8 +13,9 @@ import pandas as pd
 from cohort.present import theme
 from cohort.present.disclosure import Disclosure
 from cohort.present.tables.model import to_csv
-from cohort.report import provenance, sections
+from cohort.report import provenance, quality, sections
 from cohort.report.blocks import Block, FigureBlock, Section, TableBlock
+from cohort.report.page import Page
 from cohort.report.publish import publish, refuse_if_taken
 from cohort.tables.study_results import StudyResults
 
@@ -69,7 +70,7 @@ def report_files(
     made = provenance.time_of_making(generated_at)
     versions = provenance.versions()
     rule = Disclosure(results.registry.study.disclosure.minimum_count, internal)
-    page = sections.Page(results, rule, versions)
+    page = Page(results, rule, versions)
     opening, body = _numbered(sections.first_figure(page), sections.sections(page))
     monthly = sections.curve_values(page)
 
@@ -112,9 +113,7 @@ def _numbered(opening: list[Block], body: list[Section]) -> tuple[list[Block], l
     return first, [replace(section, blocks=[counter.number(b) for b in section.blocks]) for section in body]
 
 
-def _page(
-    page: sections.Page, opening: list[Block], body: list[Section], csv_of: dict[str, str], made: datetime
-) -> str:
+def _page(page: Page, opening: list[Block], body: list[Section], csv_of: dict[str, str], made: datetime) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cohort.report", "templates"),
         autoescape=True,
@@ -131,7 +130,7 @@ def _page(
         "period": _period(results.period),
         "numbers": sections.headline_numbers(page),
         "level": page.level,
-        "quality": sections.quality_sentence(page),
+        "quality": quality.quality_sentence(page),
         "opening": opening,
         "sections": body,
         "csv_of": csv_of,

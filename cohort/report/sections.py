@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from cohort.present import numbers, theme
-from cohort.present.disclosure import Disclosure
 from cohort.present.figures import flow, forest, incidence, literature, mechanisms, sensitivity, spine
-from cohort.present.tables import occurrence, people, published, quality, record, risk
-from cohort.present.tables.model import Table, records
-from cohort.report import methods
+from cohort.present.tables import occurrence, people, published, record, risk
+from cohort.present.tables.model import records
+from cohort.report import methods, quality
 from cohort.report.blocks import (
     Block,
-    Bullets,
     Definitions,
-    FigureBlock,
     HeadlineNumber,
     Paragraph,
     Section,
-    TableBlock,
 )
-from cohort.tables.study_results import StudyResults
+from cohort.report.page import Page, figure_of, tables_of
 
 HEADLINE_OUTCOMES = ("same", "adjacent", "remote", "deaths")
 HEADLINE_LABELS = {
@@ -36,37 +29,12 @@ HEADLINE_LABELS = {
 }
 
 
-@dataclass(frozen=True)
-class Page:
-    """Everything a section needs to know."""
-
-    results: StudyResults
-    rule: Disclosure
-    versions: Mapping[str, str]
-
-    @property
-    def level(self) -> str:
-        """The name of an interval, with its confidence."""
-        return f"{self.results.registry.study.models.confidence * 100:g} % interval"
-
-
-def _tables(*tables: Table | None) -> list[Block]:
-    return [TableBlock(table) for table in tables if table is not None]
-
-
-def _figure(key: str, title: str, caption: str, drawn: Figure | None, alt: str, instead: str) -> list[Block]:
-    """A figure, or a sentence on why there is none: never an empty frame."""
-    if drawn is None:
-        return [Paragraph(instead)]
-    return [FigureBlock(key, title, caption, theme.svg(drawn, key, alt), alt)]
-
-
 def sections(page: Page) -> list[Section]:
     """Every section after the first screen, in the order of a study."""
     return [
         _question(page),
         _flow(page),
-        _quality(page),
+        quality.section(page),
         _people(page),
         _incidence(page),
         _when(page),
@@ -118,7 +86,7 @@ def first_figure(page: Page) -> list[Block]:
         "within its "
         "role. Beside each level: events and vertebra-years at risk, over all follow-up."
     )
-    return _figure(
+    return figure_of(
         "figure-spine",
         "Where vertebrae fracture again",
         caption + _hidden_note(page, bool(occurrence.hidden_rates(rates.reset_index(drop=True), rule).any())),
@@ -134,28 +102,6 @@ def _hidden_note(page: Page, anything: bool) -> str:
     )
 
 
-def quality_sentence(page: Page) -> str:
-    """One sentence on the data, for the first screen."""
-    r = page.results
-    read, rejected = (float(r.accounting[name].sum()) for name in ("rows_read", "rows_rejected"))
-    if not read:
-        return "No row was read."
-    blanked = float(r.problems.loc[r.problems["outcome"] == "blank", "n_rows"].sum())
-    text = (
-        f"Of {numbers.count(read)} rows read, {numbers.count(rejected)} "
-        f"({numbers.number(rejected / read, 'percent')} %) were rejected"
-        if rejected
-        else f"All {numbers.count(read)} rows read were accepted"
-    )
-    text += f" and {numbers.count(blanked)} values left empty" if blanked else ""
-    known = r.missingness[r.missingness["n_rows"] > 0]
-    score = known[known["column"] == "t_score"]
-    if len(score):
-        share = float(score["n_missing"].iloc[0]) / float(score["n_rows"].iloc[0])
-        text += f"; the T-score is missing in {numbers.number(share, 'percent')} % of patients"
-    return text + "."
-
-
 def _question(page: Page) -> Section:
     study = page.results.registry.study
     return Section(
@@ -168,7 +114,7 @@ def _question(page: Page) -> Section:
 def _flow(page: Page) -> Section:
     r, rule = page.results, page.rule
     drawn = flow.draw(r.flow_patients, r.flow_sightings, rule)
-    blocks = _figure(
+    blocks = figure_of(
         "figure-flow",
         "From the registry to the study",
         "Patients, treated vertebrae and sightings of fractures after each criterion; to the right, who was "
@@ -178,29 +124,13 @@ def _flow(page: Page) -> Section:
         flow.alt(r.flow_patients, r.flow_sightings, rule),
         "No patient was accepted, so there is no flow to draw.",
     )
-    blocks += _tables(people.flow_patients(r.flow_patients, rule), people.flow_sightings(r.flow_sightings, rule))
+    blocks += tables_of(people.flow_patients(r.flow_patients, rule), people.flow_sightings(r.flow_sightings, rule))
     return Section("flow", "Who was studied", blocks)
-
-
-def _quality(page: Page) -> Section:
-    r, rule = page.results, page.rule
-    blocks: list[Block] = [Paragraph(quality_sentence(page))]
-    if r.notes:
-        blocks.append(Bullets([risk.sentence_case(rule.sentence(str(note))) for note in r.notes]))
-    blocks += _tables(
-        quality.accounting(r.accounting),
-        quality.problems(r.problems),
-        quality.row_numbers(r.registry.rejected) if rule.internal else None,
-        quality.missingness(r.missingness),
-        quality.judged(r.judged, rule),
-        quality.onset(r.onset, rule),
-    )
-    return Section("quality", "Data quality", blocks)
 
 
 def _people(page: Page) -> Section:
     table = people.table_one(page.results.table_one, page.rule)
-    return Section("people", "Who was treated", _tables(table) or [Paragraph("Nobody entered the main population.")])
+    return Section("people", "Who was treated", tables_of(table) or [Paragraph("Nobody entered the main population.")])
 
 
 def _incidence(page: Page) -> Section:
@@ -210,7 +140,7 @@ def _incidence(page: Page) -> Section:
     return Section(
         "incidence",
         "How often",
-        _tables(
+        tables_of(
             occurrence.headline(r.headline, rule),
             occurrence.incidence(frame, rule, composite=False, confidence=confidence),
             occurrence.incidence(frame, rule, composite=True, confidence=confidence),
@@ -242,7 +172,7 @@ def _when(page: Page) -> Section:
     curves = r.curves.frame
     if curves.empty:
         return Section("when", "When", [Paragraph("Nobody was followed, so there is no curve to draw.")])
-    apart = _figure(
+    apart = figure_of(
         "figure-curves",
         "Cumulative incidence by relation",
         f"{_n_and_events(page, 'per_relation', ('same', 'adjacent', 'remote'))}Aalen-Johansen, death competing; band: "
@@ -252,7 +182,7 @@ def _when(page: Page) -> Section:
         incidence.alt_apart(curves, rule),
         "No refracture was counted, or too few to draw, in the two years after the first augmentation.",
     )
-    together = _figure(
+    together = figure_of(
         "figure-stacked",
         "The first refracture of any kind, and death, stacked",
         f"{_n_and_events(page, 'composite', ('any', 'death'))}Aalen-Johansen; the causes compete and add up to "
@@ -275,14 +205,14 @@ def _other_note(page: Page) -> str:
 def _where(page: Page) -> Section:
     rates, rule = page.results.rates.frame, page.rule
     blocks: list[Block] = [Paragraph("The spine on the first screen (Figure 1) shows these rates by level.")]
-    tables = _tables(occurrence.rates_by_level(rates, rule), occurrence.rates(rates, rule))
+    tables = tables_of(occurrence.rates_by_level(rates, rule), occurrence.rates(rates, rule))
     return Section("where", "Where", [*blocks, *tables] if tables else [Paragraph("No vertebra has time at risk.")])
 
 
 def _why(page: Page) -> Section:
     r, rule = page.results, page.rule
     total = float(r.mechanisms["n_total"].max()) if len(r.mechanisms) else 0.0
-    blocks = _figure(
+    blocks = figure_of(
         "figure-mechanisms",
         "Mechanisms of same-level refracture",
         f"n = {rule.text(total)} counted same-level refractures of vertebrae treated for fracture; bars: "
@@ -292,7 +222,7 @@ def _why(page: Page) -> Section:
         mechanisms.alt(r.mechanisms, rule) if total else "",
         "No same-level refracture was counted, or too few to show, so no mechanism is drawn.",
     )
-    return Section("why", "Why treated vertebrae failed", [*blocks, *_tables(risk.mechanisms(r.mechanisms, rule))])
+    return Section("why", "Why treated vertebrae failed", [*blocks, *tables_of(risk.mechanisms(r.mechanisms, rule))])
 
 
 def _risk(page: Page) -> Section:
@@ -305,7 +235,7 @@ def _risk(page: Page) -> Section:
         if not (r.cox.frame["outcome"] == outcome).any():
             continue
         name = {"same": "same-level", "adjacent": "adjacent", "remote": "remote"}[outcome]
-        blocks += _figure(
+        blocks += figure_of(
             f"figure-forest-{outcome}",
             f"Hazard of {name} refracture",
             f"Cause-specific hazard ratios on vertebrae at risk, clustered in patients; line: {page.level}, "
@@ -316,7 +246,7 @@ def _risk(page: Page) -> Section:
             forest.alt(r.cox.frame, outcome, rule),
             f"No hazard ratio of {name} refracture can be shown: there are too few events.",
         )
-    blocks += _tables(
+    blocks += tables_of(
         risk.models(r.cox.frame, rule, odds=False),
         risk.models(r.logistic.frame, rule, odds=True, horizon_days=horizon),
     )
@@ -328,7 +258,7 @@ def _sensitivity(page: Page) -> Section:
     if frame.empty:
         return Section("sensitivity", "Sensitivity", [Paragraph("No variant was run.")])
     patients = float(frame["n_patients"].max())
-    blocks = _figure(
+    blocks = figure_of(
         "figure-sensitivity",
         "One-year incidence under other choices",
         f"n = {rule.text(patients)} patients at most; events of each in the table. Dot: cumulative incidence "
@@ -340,7 +270,7 @@ def _sensitivity(page: Page) -> Section:
         sensitivity.alt(frame, rule),
         "No refracture was counted, or too few to draw, under any choice.",
     )
-    return Section("sensitivity", "Sensitivity", [*blocks, *_tables(risk.sensitivity(frame, rule))])
+    return Section("sensitivity", "Sensitivity", [*blocks, *tables_of(risk.sensitivity(frame, rule))])
 
 
 def withheld_outcomes(page: Page) -> set[str]:
@@ -364,7 +294,7 @@ def _literature(page: Page) -> Section:
             "60 % (any loss of height). A figure compares only as far as its definition, unit and window do."
         )
     ]
-    blocks += _figure(
+    blocks += figure_of(
         "figure-literature",
         "Published figures and this registry's own",
         "Dot: published per cent of patients or vertebrae; line: Wilson interval made from the published "
@@ -374,7 +304,7 @@ def _literature(page: Page) -> Section:
         literature.alt(risks) if len(risks) else "",
         "No published figure compares with this registry's, so none is drawn.",
     )
-    tables = _tables(published.review(frame, page.rule), published.literature(frame, page.rule))
+    tables = tables_of(published.review(frame, page.rule), published.literature(frame, page.rule))
     return Section("literature", "Beside the literature", [*blocks, *tables])
 
 
@@ -387,7 +317,7 @@ def _record(page: Page) -> Section:
     return Section(
         "record",
         "Settings, versions, inputs",
-        _tables(record.settings(r.settings), record.versions(page.versions), record.inputs(r.registry.inputs)),
+        tables_of(record.settings(r.settings), record.versions(page.versions), record.inputs(r.registry.inputs)),
     )
 
 

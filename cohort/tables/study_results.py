@@ -10,6 +10,26 @@ from cohort.tables.results import Estimates, Registry
 
 
 @dataclass(frozen=True)
+class Quality:
+    """What the data say of themselves; the columns are those that `pipeline.quality` gives.
+
+    missing_by_site : gaps by site. heaping, digits : dates and measurements on convenient values. levels : how often
+    each vertebra was treated and fractured. shifts : sites whose levels look moved. imaged_curve, imaged,
+    imaged_at_risk : who was imaged by when. incomplete : patients, and the rows that made them so.
+    """
+
+    missing_by_site: pd.DataFrame = field(default_factory=pd.DataFrame)
+    heaping: pd.DataFrame = field(default_factory=pd.DataFrame)
+    digits: pd.DataFrame = field(default_factory=pd.DataFrame)
+    levels: pd.DataFrame = field(default_factory=pd.DataFrame)
+    shifts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    imaged_curve: pd.DataFrame = field(default_factory=pd.DataFrame)
+    imaged: pd.DataFrame = field(default_factory=pd.DataFrame)
+    imaged_at_risk: pd.DataFrame = field(default_factory=pd.DataFrame)
+    incomplete: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+@dataclass(frozen=True)
 class StudyResults:
     """The results of one study. Every frame is tidy and unrounded; fractions are fractions, times are days.
 
@@ -41,6 +61,7 @@ class StudyResults:
     settings : section, setting, value, default, description.
     onset : relation, relation_earliest, n.
     notes : sentences that must be read with the results.
+    quality : what the data say of themselves.
     """
 
     registry: Registry
@@ -66,3 +87,4 @@ class StudyResults:
     settings: pd.DataFrame
     onset: pd.DataFrame
     notes: list[str] = field(default_factory=list)
+    quality: Quality = field(default_factory=Quality)

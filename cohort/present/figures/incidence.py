@@ -26,6 +26,7 @@ RISK_NAMES: Final = {
     "remote": "remote",
     "composite": "patients",
     "per_relation": "at risk",
+    "imaged": "patients",
 }
 
 
@@ -81,7 +82,7 @@ def draw_apart(curves: pd.DataFrame, at_risk: pd.DataFrame, rule: Disclosure) ->
     if not chosen or not at_least_one_event(chosen):
         return None
     rows = _risk_rows(at_risk, ("same", "adjacent", "remote"), ("per_relation",))
-    figure, ax = _frame(rows, rule)
+    figure, ax = new_axes(rows, rule)
     for s in chosen:
         colour = theme.COLOURS[s.outcome]
         if s.outcome != "death" and np.isfinite(s.low).any():
@@ -90,7 +91,7 @@ def draw_apart(curves: pd.DataFrame, at_risk: pd.DataFrame, rule: Disclosure) ->
         ax.plot(s.month, s.estimate, drawstyle="steps-post", color=colour, lw=width, ls=theme.LINES[s.outcome])
     top = max(float(np.nanmax(np.append(s.high, s.estimate))) for s in chosen if s.outcome != "death")
     top = max(top, max(float(s.estimate[-1]) for s in chosen))
-    _finish(ax, top * 1.08, [(s.estimate[-1], s.month[-1], s.outcome, _end_label(s)) for s in chosen])
+    finish(ax, top * 1.08, [(s.estimate[-1], s.month[-1], s.outcome, _end_label(s)) for s in chosen])
     return figure
 
 
@@ -118,7 +119,7 @@ def draw_stacked(curves: pd.DataFrame, at_risk: pd.DataFrame, rule: Disclosure) 
     layers += [("death", theme.NAMES["death"], heights["death"])] if "death" in apart else []
     if not layers or (together and ("composite", "any") in left_out):
         return None
-    figure, ax = _frame(_risk_rows(at_risk, ("composite",), ()), rule)
+    figure, ax = new_axes(_risk_rows(at_risk, ("composite",), ()), rule)
     base = np.zeros(grid.size)
     ends: list[tuple[float, float, str, str]] = []
     for name, label, height in layers:
@@ -129,7 +130,7 @@ def draw_stacked(curves: pd.DataFrame, at_risk: pd.DataFrame, rule: Disclosure) 
             text = f"{label} {numbers.number(float(height[-1]) / 100, 'percent')} %"
             ends.append((float((base[-1] + above[-1]) / 2), float(grid[-1]), name, text))
         base = above
-    _finish(ax, float(base[-1]) * 1.08, ends)
+    finish(ax, float(base[-1]) * 1.08, ends)
     return figure
 
 
@@ -151,7 +152,13 @@ def _risk_rows(
     return [(name, at_risk[at_risk["curve"] == name].sort_values("time")) for name in names]
 
 
-def _frame(risk_rows: list[tuple[str, pd.DataFrame]], rule: Disclosure) -> tuple[Figure, Axes]:
+def new_axes(
+    risk_rows: list[tuple[str, pd.DataFrame]],
+    rule: Disclosure,
+    *,
+    name: str = "still at risk",
+    label: str = "cumulative incidence, %",
+) -> tuple[Figure, Axes]:
     """The axis with its months, and the numbers at risk on the same horizontal scale."""
     table = 0.20 * len(risk_rows) + (0.22 if risk_rows else 0.0)
     plot, under, over = 2.75, 0.50, 0.12
@@ -163,15 +170,15 @@ def _frame(risk_rows: list[tuple[str, pd.DataFrame]], rule: Disclosure) -> tuple
     ax.set_xlim(0, LAST_MONTH)
     ax.set_xticks(range(0, LAST_MONTH + 1, 3))
     ax.set_xlabel("months since the first augmentation", labelpad=3)
-    ax.set_ylabel("cumulative incidence, %", labelpad=4)
+    ax.set_ylabel(label, labelpad=4)
     page = theme.page_axes(figure)
     page.set_zorder(-1)
     if risk_rows:
-        page.text(0.08, table - 0.02, "still at risk", ha="left", va="center", color=theme.MUTED, gid="risk")
-    for place, (name, rows) in enumerate(risk_rows):
+        page.text(0.08, table - 0.02, name, ha="left", va="center", color=theme.MUTED, gid="risk")
+    for place, (curve, rows) in enumerate(risk_rows):
         y = table - 0.22 - 0.20 * place
-        ink = theme.INKS.get(name, theme.INK)
-        page.text(0.08, y, RISK_NAMES.get(name, name), ha="left", va="center", color=ink, gid="risk")
+        ink = theme.INKS.get(curve, theme.INK)
+        page.text(0.08, y, RISK_NAMES.get(curve, curve), ha="left", va="center", color=ink, gid="risk")
         for r in records(rows):
             month = float(r.time) / DAYS_PER_MONTH
             if month <= LAST_MONTH + 0.1:
@@ -181,7 +188,7 @@ def _frame(risk_rows: list[tuple[str, pd.DataFrame]], rule: Disclosure) -> tuple
     return figure, ax
 
 
-def _finish(ax: Axes, top: float, ends: list[tuple[float, float, str, str]]) -> None:
+def finish(ax: Axes, top: float, ends: list[tuple[float, float, str, str]]) -> None:
     """The vertical axis from zero, pale guides, and a label at the end of each curve."""
     top = max(top, 0.5)
     ax.set_ylim(0, top)
@@ -199,9 +206,15 @@ def _finish(ax: Axes, top: float, ends: list[tuple[float, float, str, str]]) -> 
             xytext=(LAST_MONTH + 0.75, place),
             ha="left",
             va="center",
-            color=theme.INKS[name],
+            color=theme.INKS.get(name, theme.INK),
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": theme.COLOURS[name], "lw": 0.7, "shrinkA": 1, "shrinkB": 1},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": theme.COLOURS.get(name, theme.MUTED),
+                "lw": 0.7,
+                "shrinkA": 1,
+                "shrinkB": 1,
+            },
             gid="end",
         )
 
