@@ -37,8 +37,8 @@ SOURCE is a folder of tables (CSV, Excel, Parquet, SQLite), one workbook or SQLi
 **augmentations** (one row per treated vertebra) and **fractures** (one row per sighting). Settings and column names are
 declared in a study file, by default `study.toml` in the source folder.
 
-Start with `cohort normalize SOURCE --out DIR`: it shows what was read, what was rejected and why. Then
-`cohort report SOURCE --out DIR`.
+Start with `cohort map SOURCE --out study.toml` if the columns have other names, then `cohort check SOURCE`: it shows
+what was read, what was rejected and why. Then `cohort report SOURCE --out DIR`.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but rows were rejected.
 """,
@@ -111,6 +111,23 @@ def normalize(
         say("Writing canonical tables")
         write_canonical(registry, out, format)
     _say_accounting(registry)
+    raise typer.Exit(_code(registry))
+
+
+@app.command()
+def check(source: Source, study: Study = None) -> None:
+    """Read and check a registry, write nothing, and print what a data manager needs on one screen.
+
+    Exits 3 if rows were rejected.
+    """
+    with progress() as say:
+        from cohort.pipeline import prepare, read
+        from cohort.report.summary import check as summarize
+
+        registry = read(_existing(source), study, progress=say)
+        classified = prepare(registry) if len(registry["patients"]) else None
+        text = summarize(registry, classified)
+    typer.echo(visible(text))
     raise typer.Exit(_code(registry))
 
 

@@ -58,9 +58,7 @@ def study_file() -> str:
         "| setting | what |",
         "|---|---|",
     ]
-    lines += [
-        f"| `{name}` | {info.description} |" for name, info in SourceTable.model_fields.items()
-    ]
+    lines += [f"| `{name}` | {info.description} |" for name, info in SourceTable.model_fields.items()]
     lines += [
         "",
         "```toml",

@@ -25,7 +25,8 @@ HEAPED_P: Final = 0.001
 HEAPED_RATIO: Final = 1.5
 SHIFT_GAIN: Final = 5.0  # of log-likelihood: a shift this much likelier than none is worth a look
 IMAGED_DAYS: Final = (30, 90, 180, 365, 730)
-JUNCTION: Final = ("T11", "T12", "T13", "L1", "L2")
+USUAL: Final = tuple(level for level in LEVELS if level not in ("T13", "L6"))
+JUNCTION: Final = ("T11", "T12", "L1", "L2")
 EXPECTED: Final = {"1st of the month": 12 / 365.25, "15th of the month": 12 / 365.25, "1 January": 1 / 365.25,
                    "1 July": 1 / 365.25, "Saturday or Sunday": 2 / 7}  # fmt: skip
 
@@ -174,24 +175,25 @@ def shifts(registry: Registry) -> pd.DataFrame:
     """Sites whose treated levels look like those of all others moved by one: misnumbering shows so.
 
     Columns site, n, estimate (share at T11-L2), others (the same share elsewhere), shift (-1 cranial, 0, +1 caudal: the
-    likeliest), gain (log-likelihood over no shift), flagged. Sites of fewer than 30 treated vertebrae are left out.
+    likeliest), gain (log-likelihood over no shift), flagged. Sites of fewer than 30 treated vertebrae are left out; a
+    T13 or L6 has no place in the usual row of vertebrae and is not compared.
     Source: multinomial likelihood of a site's levels under the distribution of the other sites, half a vertebra added
     to each level.
     """
     frame = registry["augmentations"]
     site = site_of(registry, "augmentations")
-    codes = pd.Categorical(frame["level"].astype(object), categories=list(LEVELS)).codes
+    codes = pd.Categorical(frame["level"].astype(object), categories=list(USUAL)).codes
     rows: list[tuple[object, ...]] = []
     for name, n in site.value_counts().items():
         here, there = codes[(site == name).to_numpy()], codes[(site != name).to_numpy()]
         if n < LEAST_LEVELS or len(there) < LEAST_LEVELS:
             continue
-        own = np.bincount(here, minlength=len(LEVELS))
-        rest = np.bincount(there, minlength=len(LEVELS)) + 0.5
+        own = np.bincount(here[here >= 0], minlength=len(USUAL))
+        rest = np.bincount(there[there >= 0], minlength=len(USUAL)) + 0.5
         likelihood = {by: float(own @ np.log(np.roll(rest, by) / rest.sum())) for by in (-1, 0, 1)}
         by = max(likelihood, key=lambda shift: (likelihood[shift], -abs(shift)))
         gain = likelihood[by] - likelihood[0]
-        inside = [LEVELS.index(level) for level in JUNCTION]
+        inside = [USUAL.index(level) for level in JUNCTION]
         share, others = float(np.isin(here, inside).mean()), float(np.isin(there, inside).mean())
         rows.append((name, int(n), share, others, by, gain, gain > SHIFT_GAIN))
     return pd.DataFrame(rows, columns=["site", "n", "estimate", "others", "shift", "gain", "flagged"])
