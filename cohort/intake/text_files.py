@@ -35,6 +35,7 @@ _CONTROLS: Final = bytes([*range(1, 9), *range(14, 27), *range(28, 32)])
 _LONGEST_RECORD: Final = 100  # lines; a quote left open would otherwise take the rest of the file with it
 _HIGH_BYTES: Final = re.compile(rb"[\x80-\xff]+")
 _HARMFUL: Final = re.compile(f"[{HARMFUL}]")
+_HARMFUL_BYTES: Final = bytes(code for code in range(128) if _HARMFUL.match(chr(code)))
 _MARKED: Final = re.compile(MARKED.removeprefix("^"))
 _SEP_LINE: Final = re.compile(r"\ufeff?\"?sep=(.)\"?\s*", re.IGNORECASE)
 
@@ -97,7 +98,7 @@ def _below(text: str, header_row: int, already: int, name: str) -> tuple[str, in
 
 def _may_harm(data: bytes, text: str) -> bool:
     """Whether a control character may be there: told from the bytes, which costs next to nothing."""
-    if len(data.translate(None, _CONTROLS)) != len(data):
+    if len(data.translate(None, _HARMFUL_BYTES)) != len(data):
         return True
     return not data.isascii() and _HARMFUL.search(text) is not None
 

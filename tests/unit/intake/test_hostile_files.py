@@ -372,6 +372,14 @@ def test_control_characters_become_visible_once_and_for_all(registry, tmp_path):
     assert "control_characters" not in again.warnings["check"].tolist()
 
 
+@pytest.mark.parametrize("harmful", ["\x01", "\x0b", "\x0c", "\x1b", "\x1f", "\x7f"])
+def test_one_control_character_in_a_plain_file_is_enough(harmful, registry):
+    others = "".join(f"\nP{n},2022-12-31,b" for n in range(2, 20))
+    found = registry(patients=f"patient_id,follow_up_end,site\nP1,2022-12-31,a{harmful}b{others}")
+    assert found["patients"]["site"].iloc[0] == f"a\\x{ord(harmful):02x}b"
+    assert "control_characters" in found.warnings["check"].tolist()
+
+
 def test_tabs_and_line_ends_within_cells_are_no_control_characters(registry):
     found = registry(patients='patient_id,follow_up_end,site\nP1,2022-12-31,"a\tb\nc"')
     assert found["patients"]["site"].tolist() == ["a\tb\nc"]
