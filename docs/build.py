@@ -1,4 +1,4 @@
-"""Write the pages that are data in the code: the data dictionary and the settings of the study file.
+"""Write the pages that are data in the code: the data dictionary, the study file, the checks and the validation.
 
 python docs/build.py
 """
@@ -6,12 +6,14 @@ python docs/build.py
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from cohort.domain.study import SourceTable, StudyDefinition
+from cohort.intake.checks import CHECKS
 from cohort.pipeline.stages import settings_frame
 from cohort.tables.schema import CANONICAL, REQUIRED_TABLES, describe
 
@@ -81,6 +83,40 @@ def study_file() -> str:
     return "\n".join(lines) + "\n"
 
 
+_OUTCOMES = {
+    "reject": "The row moves to `rejected.csv`. Where several of these fail, the first in this order gives the reason.",
+    "blank": "The row stays, the value is emptied, and `warnings.csv` holds what was written.",
+    "warn": "The row and the value stay; `warnings.csv` remarks it.",
+}
+
+
+def checks() -> str:
+    """Every check, from its own table, with the smallest registry that fails it, from the specification."""
+    text = (Path(__file__).parents[1] / "tests" / "spec" / "checks.toml").read_text(encoding="utf-8")
+    cases = {case["check"]: case for case in tomllib.loads(text)["case"]}
+    lines = [
+        "# The checks",
+        "",
+        "Written by `docs/build.py` from `cohort/intake/checks.py` and `tests/spec/checks.toml`, whose tables are read by",
+        "`tests/spec/test_every_check.py`: each check below fails where the example says, and nowhere is a row lost.",
+        "Sentences name the table and the column; what was written stands beside them in `warnings.csv`.",
+    ]
+    for outcome, meaning in _OUTCOMES.items():
+        lines += ["", f"## {outcome.capitalize()}", "", meaning]
+        for check in CHECKS.values():
+            if check.outcome == outcome:
+                lines += ["", f"**`{check.id}`**: {check.sentence}", "", *_example(cases[check.id])]
+    return "\n".join(lines) + "\n"
+
+
+def _example(case: dict[str, Any]) -> list[str]:
+    if "proved_by" in case:
+        return [f"Example: {case['why']} (`{case['proved_by'].split('::')[1]}`)."]
+    place = f", row {case['row']}" if "row" in case else ""
+    table = case["csv"].replace("\u001b", "\\x1b")
+    return [f"Example: {case['why']} (`{case['table']}`{place}).", "", "```csv", *table.splitlines(), "```"]
+
+
 def validation() -> str:
     """What the numbers were held against, and how the simulations ended, from the stored runs."""
     clean, messy = (_stored_run(name) for name in ("coverage.json", "coverage_messy.json"))
@@ -146,7 +182,12 @@ def _coverage_table(frame: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-PAGES = {"data-dictionary.md": data_dictionary, "study-file.md": study_file, "validation.md": validation}
+PAGES = {
+    "data-dictionary.md": data_dictionary,
+    "study-file.md": study_file,
+    "checks.md": checks,
+    "validation.md": validation,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -40,6 +40,9 @@ _ALL: Final = (
     # dates
     Check("required_empty", "reject", "{column} is empty; every row of {table} needs it."),
     Check("date_unreadable", "reject", "{column} is not a calendar date that can be read; write it as YYYY-MM-DD."),
+    Check("date_serial", "reject",
+          "{column} is a bare number, as a spreadsheet counts days (from 1900, or from 1904: it does not say); format the column as a "
+          "date there and export it again, or write it as YYYY-MM-DD."),
     Check("date_two_digit_year", "reject", "{column} has a year of two digits, whose century is never guessed; write it as YYYY-MM-DD."),
     Check("date_implausible", "reject", "{column} has a year outside 1850-2199; write the date as YYYY-MM-DD, or leave it empty if unknown."),
     Check("date_against_order", "reject",

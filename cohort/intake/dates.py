@@ -39,19 +39,21 @@ _MONTHS: Final = {
     )
     for name in names.split()
 }  # fmt: skip
-_TIME: Final = r"(?:[t ]+[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)? ?(?:[ap]m)?(?:z|[+-][0-9]{2}:?[0-9]{2})?)?"
-_NAME: Final = r"([a-zà-ÿ]{3,9})\.?"
+_CLOCK: Final = "(?:[01]?[0-9]|2[0-4]):[0-5][0-9](?::[0-6][0-9](?:[.,][0-9]+)?)?"
+_TIME: Final = rf"(?:[t ]+{_CLOCK} ?(?:[ap]m)?(?:z|[+-][0-9]{{2}}:?[0-9]{{2}})?)?"
+_NAME: Final = r"([a-z]{3,10})\.?"
 _YEAR_FIRST: Final = re.compile(rf"([0-9]{{4}})([/.-])([0-9]{{1,2}})\2([0-9]{{1,2}}){_TIME}")
 _YEAR_LAST: Final = re.compile(rf"([0-9]{{1,2}}) ?([/.-]) ?([0-9]{{1,2}}) ?\2 ?([0-9]{{4}}){_TIME}")
 _COMPACT: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
 _DAY_NAME: Final = re.compile(
-    rf"([0-9]{{1,2}})(?:st|nd|rd|th|er|\.)?(?: de |[ /-]*){_NAME}(?: de | del |[ /,-]*)([0-9]{{4}}){_TIME}"
+    rf"([0-9]{{1,2}})(?:st|nd|rd|th|er|º|\.)?(?: de |[ /-]*){_NAME}(?: de | del |[ /,-]*)([0-9]{{4}}){_TIME}"
 )
 _CHINESE: Final = re.compile(r"([0-9]{4}) ?年(?: ?([0-9]{1,2}) ?月(?: ?([0-9]{1,2}) ?[日号號])?)?")
 _NAME_DAY: Final = re.compile(rf"{_NAME} ?([0-9]{{1,2}})(?:st|nd|rd|th)?(?:,? |,)([0-9]{{4}}){_TIME}")
 _NAME_ONLY: Final = re.compile(rf"{_NAME}(?: de | del |[ /,-]*)([0-9]{{4}})")
 _YEAR_MONTH: Final = re.compile(r"([0-9]{4})[/.-]([0-9]{1,2})")
 _MONTH_YEAR: Final = re.compile(r"([0-9]{1,2})[/.-]([0-9]{4})")
+_SERIAL: Final = re.compile(r"[1-9][0-9]{4}(?:[.,][0-9]+)?")  # 1927 to 2173, as a workbook numbers its days
 _TWO_DIGITS: Final = re.compile(rf"[0-9]{{1,2}}[ /.-]+(?:[0-9]{{1,2}}|{_NAME})[ /.-]+'?[0-9]{{2}}{_TIME}")
 
 
@@ -120,6 +122,8 @@ def read(text: str) -> Written:
         if m[3]:
             return _whole(int(m[1]), int(m[2]), int(m[3]))
         return _part(int(m[1]), int(m[2]) if m[2] else None)
+    if _SERIAL.fullmatch(text):
+        return Written(fault="date_serial")
     return Written(fault="date_two_digit_year" if _TWO_DIGITS.fullmatch(text) else "date_unreadable")
 
 

@@ -30,6 +30,9 @@ READ = """
     1er mars 2021        | 2021-03-01 | day   | French
     14 févr. 2021        | 2021-02-14 | day   | French, abbreviated
     5 de mayo de 2021    | 2021-05-05 | day   | Spanish
+    5 de septiembre de 2021 | 2021-09-05 | day | the longest name of a month
+    1º de mayo de 2021   | 2021-05-01 | day   | Spanish first
+    2021-03-04T10:30:00,5Z | 2021-03-04 | day | ISO with a comma
     12 dic 2021          | 2021-12-12 | day   | Spanish, abbreviated
     2021年3月4日         | 2021-03-04 | day   | Chinese
     2021年3月            | 2021-03-15 | month | Chinese month
@@ -48,7 +51,10 @@ REFUSED = """
     30/02/2021   | date_unreadable     | no such day
     2021-13-01   | date_unreadable     | no such month
     2021-02-30   | date_unreadable     | no such day
-    44197        | date_unreadable     | the number of a day in a workbook
+    44197        | date_serial         | the number of a day in a workbook: 2021-01-01, or four years later
+    44197.5      | date_serial         | with the time of day
+    441970       | date_unreadable     | no day of our time
+    2021-03-04 99:99 | date_unreadable | no such time
     soon         | date_unreadable     | no date
     #VALUE!      | date_unreadable     | an error of the spreadsheet
     2021年13月   | date_unreadable     | no such month
@@ -81,6 +87,25 @@ def test_a_written_date_is_read(written, used, precision, why):
 @pytest.mark.parametrize(("written", "check", "why"), rows(REFUSED))
 def test_what_is_no_date_is_refused(written, check, why):
     assert column(written).fault.tolist() == [check]
+
+
+MONTHS = """
+    January February March April May June July August September October November December
+    Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec
+    Januar Februar März April Mai Juni Juli August September Oktober November Dezember
+    janvier février mars avril mai juin juillet août septembre octobre novembre décembre
+    enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre
+    ene feb mar abr may jun jul ago sep oct nov dic
+"""
+
+
+@pytest.mark.parametrize("names", MONTHS.strip().splitlines())
+def test_the_months_of_the_year_are_read_by_name(names):
+    for number, name in enumerate(names.split(), start=1):
+        assert days(column(f"5 {name} 2021", f"{name.upper()} 2021")) == [
+            f"2021-{number:02}-05",
+            f"2021-{number:02}-15",
+        ]
 
 
 @pytest.mark.parametrize("written", ["", " ", "n/a", "unknown", "?", "-"])
