@@ -43,9 +43,15 @@ _WORDS: Final = {
     **{bare(form): word for word, forms in _SYNONYMS.items() for form in forms.split("|")},
 }
 _DISC: Final = re.compile(r"(?<![a-z])([a-z]+)\.? ?([0-9]{1,2}) ?[-/] ?(?:([a-z]+)\.? ?)?([0-9]{1,2})(?![0-9])")
-_MARK: Final = re.compile(
-    r"(?:(?:intra)?dis[ck](?:al)?(?: space)?(?: at)? ?)?@([0-9]+)@([0-9]+)(?: dis[ck](?: space)?)?"
+_DISC_WORDS: Final = "|".join(sorted((form for form, word in _WORDS.items() if word == "disc"), key=len, reverse=True))
+_MARK: Final = re.compile(rf"(?:(?:{_DISC_WORDS})(?: at)? ?)?@([0-9]+)@([0-9]+)(?: ?(?:{_DISC_WORDS}))?")
+_NEGATIONS: Final = frozenset(("no", "not", "kein", "keine", "ohne", "without", "sans", "pas de", "sin"))
+# What every leak may be called, and adds nothing to where it went.
+_LEAKAGE: Final = re.compile(
+    r"(?<![a-z])(?:cement|leak|leaks|leakage|extravasation|zementaustritt|austritt|zementleckage|leckage|fuites?|fugas?"
+    r"|into|in|the|die|den|das)(?![a-z])|骨水泥|[渗滲]漏|外[渗滲]"
 )
+_CHINESE_REGION: Final = str.maketrans("颈頸頚胸腰骶", "ccctls")
 _SPLIT: Final = re.compile(r"[;,+&/|、，；和及]|(?<![a-z])(?:and|und|et)(?![a-z])|(?<= )[ye](?= )")
 
 
@@ -67,7 +73,8 @@ def read(text: str) -> Leak:
     """
     if not_recorded(text):
         return Leak()
-    text = bare(text)
+    # Each line of a cell is a member of its own.
+    text = bare(re.sub(r"[\r\n]+", ";", text.strip())).translate(_CHINESE_REGION)
     marked = _DISC.sub(_mark, text)
     words: set[str] = set()
     discs: list[tuple[int, int]] = []
@@ -76,7 +83,7 @@ def read(text: str) -> Leak:
             continue
         if disc := _MARK.fullmatch(member):
             discs.append((int(disc[1]), int(disc[2])))
-        elif known := _WORDS.get(" ".join(member.replace("-", " ").split())):
+        elif known := _known(" ".join(member.replace("-", " ").split())):
             words.add(known)
         else:
             return Leak(fault="word_unknown")
@@ -85,6 +92,15 @@ def read(text: str) -> Leak:
     if "none" in words and (discs or len(words) > 1):
         return Leak(fault="leak_contradicts")
     return Leak(frozenset(words), tuple(discs))
+
+
+def _known(member: str) -> str:
+    """The word of the vocabulary that a member stands for, "" where it stands for none."""
+    if member in _WORDS:
+        return _WORDS[member]
+    rest = " ".join(_LEAKAGE.sub(" ", member).split())
+    # `sin` alone is a side; `sin fuga` is none.
+    return "none" if rest != member and rest in _NEGATIONS else _WORDS.get(rest, "")
 
 
 @lru_cache(maxsize=100_000)

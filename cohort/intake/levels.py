@@ -10,6 +10,7 @@ import numpy as np
 
 from cohort.domain import spine
 from cohort.domain.written import bare
+from cohort.intake.words import not_recorded
 
 Fault = Literal["level_unreadable", "level_sacral", "level_not_in_spine"]
 Item = tuple[int, int]
@@ -26,20 +27,30 @@ _LETTER: Final = {name: letter for letter, names in _NAMES.items() for name in n
 _SACRUM: Final = ("sacrum", "sacral", "os sacrum", "s", "kreuzbein", "sacro", "骶骨")
 _REGION: Final = "(?P<region>" + "|".join(sorted(_LETTER, key=len, reverse=True)) + ")"
 _ORDINAL_WORDS: Final = (
-    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
-    "twelfth", "thirteenth",
-)  # fmt: skip
-_ORDINALS: Final = {name: number for number, name in enumerate(_ORDINAL_WORDS, start=1)}
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth",
+    "erste zweite dritte vierte funfte sechste siebte achte neunte zehnte elfte zwolfte dreizehnte",
+    "erster zweiter dritter vierter funfter sechster siebter achter neunter zehnter elfter zwolfter dreizehnter",
+    "premiere deuxieme troisieme quatrieme cinquieme sixieme septieme huitieme neuvieme dixieme onzieme douzieme"
+    " treizieme",
+    "primera segunda tercera cuarta quinta sexta septima octava novena decima undecima duodecima decimotercera",
+)
+_ORDINALS: Final = {name: number for names in _ORDINAL_WORDS for number, name in enumerate(names.split(), start=1)}
 _ROMAN_WORDS: Final = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii", "xiii")
 _ROMAN: Final = {name: number for number, name in enumerate(_ROMAN_WORDS, start=1)}
 _NUMBER: Final = r"(?P<number>[0-9]{1,2}|[ivx]{1,4})"
 _ONE: Final = re.compile(rf"(?:{_REGION}\.? ?)?{_NUMBER}")
-_SUFFIX: Final = r"(?:st|nd|rd|th|\.|ieme|eme|ere|er|re|e|ª|º|a|o)"
-_ORDINAL: Final = re.compile(rf"(?P<number>[0-9]{{1,2}}(?={_SUFFIX})|{'|'.join(_ORDINALS)}){_SUFFIX}? ?{_REGION}")
+_SUFFIX: Final = "(?:st|nd|rd|th|ieme|eme|ere|er|nde|re|e|ª|º|a|o)"
+# The region stands apart from the ending, or `4th` alone would be the fourth thoracic.
+_ORDINAL: Final = re.compile(
+    rf"(?P<number>[0-9]{{1,2}}(?={_SUFFIX} |\.)|(?:{'|'.join(_ORDINALS)})(?= ))(?:{_SUFFIX}? |\. ?){_REGION}"
+)
 _NOISE: Final = re.compile(
     r"(?<![a-z])(?:the|of|vertebrae|vertebra|vertebras|vertebral|vertebre|vertebres|body|bodies|levels|level|vb|corps"
-    r"|cuerpo|cuerpos|de|la|niveau|niveaux|nivel|niveles|hohe|etage|wirbelkorper|wirbel)(?![a-z])"
+    r"|cuerpo|cuerpos|de|la|niveau|niveaux|nivel|niveles|hohe|etage|wirbelkorpers?|wirbel|des|der|structure)(?![a-z])"
 )
+_BODY: Final = re.compile("(?<=wirbel)(?:s|koerpers?|korpers)(?![a-z])")
+_LINES: Final = re.compile(r"[\r\n]+")
+_BRACKETS: Final = {"[": "]", "{": "}", "(": ")"}
 _LIST: Final = re.compile(r"[,;+&/]|(?<![a-z])(?:and|und|et)(?![a-z])|(?<= )[ye](?= )")
 _RANGE: Final = re.compile(r"[-~]|(?<![a-z])(?:to|through|thru|bis|hasta|al|au)(?![a-z])|(?<= )a(?= )")
 # `L-4` is one vertebra: a dash straight after the letters joins them to their number.
@@ -49,7 +60,10 @@ _CHINESE_REGION: Final = "[颈頸頚胸腰骶]"
 _CHINESE_LETTER: Final = {"颈": "c", "頸": "c", "頚": "c", "胸": "t", "腰": "l", "骶": "s"}
 _CHINESE_NUMBERS: Final = ("一", "二", "三", "四", "五", "六", "七", "八", "九", "十", "十一", "十二", "十三")
 _CHINESE_COUNT: Final = {name: str(number) for number, name in enumerate(_CHINESE_NUMBERS, start=1)}
-_CHINESE_NUMERAL: Final = re.compile("十[一二三]?|[一二三四五六七八九]")
+# A numeral stands alone: 胸一二 is T1 and T2 or a slip for T12, and beside a digit 一 is more likely a dash.
+_CHINESE_NUMERAL: Final = re.compile(
+    "(?<![0-9一二三四五六七八九十])(?:十[一二三]?|[一二三四五六七八九])(?![0-9一二三四五六七八九十])"
+)
 _CHINESE_ORDINAL: Final = re.compile(f"第([0-9]{{1,2}})({_CHINESE_REGION})")
 _CHINESE_NOISE: Final = re.compile("椎体|椎體|椎骨|节段|椎")
 _CHINESE_MARKS: Final = str.maketrans(
@@ -76,14 +90,19 @@ class _UnreadableError(Exception):
 def parse(text: str) -> tuple[Item, ...] | Fault:
     """The vertebrae that one cell names, before any patient's spine is known.
 
-    Returns items (first, last) of level codes, or the check that the cell fails. An empty cell has no items.
+    Returns items (first, last) of level codes, or the check that the cell fails; no items where nothing is recorded.
 
     >>> [tuple(spine.LEVELS[code] for code in item) for item in parse("T11,12,L1-3")]
     [('T11', 'T11'), ('T12', 'T12'), ('L1', 'L3')]
     >>> parse("sacrum"), parse("L7")
     ('level_sacral', 'level_unreadable')
     """
-    cleaned = bare(text)
+    if not_recorded(text):
+        return ()
+    # Each line of a cell is a member of its own.
+    cleaned = _BODY.sub("", bare(_LINES.sub(";", text.strip())))
+    if cleaned[:1] in _BRACKETS and cleaned[-1:] == _BRACKETS[cleaned[0]]:
+        cleaned = cleaned[1:-1]  # a list as Python, JSON and PostgreSQL write it
     if not cleaned.isascii() and cleaned not in _SACRUM:
         cleaned = _from_chinese(cleaned)
     cleaned = " ".join(_NOISE.sub(" ", cleaned.replace("_", " ")).split())
@@ -94,7 +113,7 @@ def parse(text: str) -> tuple[Item, ...] | Fault:
     letter = ""
     try:
         for member in _LIST.split(cleaned):
-            ends = [end.strip() for end in _RANGE.split(member)]
+            ends = [end.strip(" '\"") for end in _RANGE.split(member)]
             if ends == [""]:
                 continue
             if len(ends) > 2:
@@ -114,7 +133,7 @@ def parse(text: str) -> tuple[Item, ...] | Fault:
 
 def _vertebra(text: str, letter: str) -> tuple[int, str, bool]:
     """Level code of one member, the letter it leaves for the next, and whether it named the letter itself."""
-    found = _ONE.fullmatch(text) or _ORDINAL.fullmatch(text)
+    found = _ONE.fullmatch(text.removesuffix(".")) or _ORDINAL.fullmatch(text)
     if found is None:
         raise _UnreadableError("level_sacral" if text in _SACRUM else "level_unreadable")
     region, number = found["region"], found["number"]

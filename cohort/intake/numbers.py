@@ -21,6 +21,8 @@ _UNITS: Final = {
     "cm": ("cm", "厘米"),
     "cl": ("cl",),
     "l": ("l",),
+    "m": ("m",),
+    "radians": ("radians", "rad"),
     "degrees": ("degrees", "degree", "°", "deg", "grad", "degrés", "grados", "度"),
     "years": ("years", "year", "yrs", "yr", "y", "jahre", "jahr", "ans", "an", "años", "año", "anos", "岁", "歲", "j"),
     "months": ("months", "month", "monate", "mois", "meses", "个月", "月"),
@@ -60,10 +62,10 @@ def read(text: str, decimal: DecimalMark | None = None, unit: str = "") -> tuple
         if text.endswith(suffix):
             text = text.removesuffix(suffix).rstrip()
             break
-    if grouped := _GROUPED_BY_SPACE.fullmatch(text):
-        return float(re.sub("[^0-9+-]", "", grouped[1]) + (grouped[2] or "").replace(",", ".")), ""
     one_group = _ONE_GROUP.fullmatch(text) is not None
-    if _POINT.fullmatch(text):
+    if grouped := _GROUPED_BY_SPACE.fullmatch(text):
+        number = re.sub("[^0-9+-]", "", grouped[1]) + (grouped[2] or "").replace(",", ".")
+    elif _POINT.fullmatch(text):
         number = text.replace(".", "") if one_group and decimal == "," else text
     elif one_group and decimal is None:
         return np.nan, "number_ambiguous"

@@ -15,20 +15,29 @@ from cohort.domain.written import bare
 
 _ATC: Final = re.compile(r"[a-z][0-9]{2}[a-z]{1,2}(?:[0-9]{2})?")
 # Anatomical groups of which every member belongs to one class, so that a drug off the shipped list is still placed.
+# M05B as a whole is none: it holds bone morphogenetic proteins, burosumab and romosozumab too; nor is G03XC.
 _ATC_GROUPS: Final = {
-    "m05b": "antiresorptive",
-    "g03xc": "antiresorptive",
-    "h05ba": "antiresorptive",
+    **dict.fromkeys(("m05ba", "m05bb", "m05bx53", "h05ba"), "antiresorptive"),
     "h05aa": "anabolic",
-    "h02a": "corticosteroid",
-    "a11cc": "supplement",
-    "a12a": "supplement",
+    **dict.fromkeys(("h02a", "h02b"), "corticosteroid"),
+    **dict.fromkeys(("a11cc", "a12a"), "supplement"),
+    "m05bc": "other",
     # Steroids on the skin, in the nose, the eye or the lung are no systemic ones.
     **dict.fromkeys(("d07", "r01ad", "r03ba", "s01ba"), "other"),
 }
 _LOCAL: Final = re.compile(
     "inhal|nasal|nasen|topi[ck]|cream|creme|crema|salbe|ointment|pommade|pomada|eye ?drop|augentropfen|collyre|colirio|"
-    "spray|吸入|软膏|乳膏|滴眼"
+    "spray|intra-?artic|intra-?artik|吸入|软膏|乳膏|滴眼|关节腔"
+)
+# Calcium is a drug by itself and the salt of many others (atorvastatin calcium, 阿托伐他汀钙片).
+_SALT: Final = frozenset(("calcium", "kalzium", "calcio", "钙", "钙片", "钙剂"))
+_DOSE: Final = re.compile(
+    r"(?<![a-z])(?:mg|g|x|d|daily|day|week|weekly|tag|taglich|jour|dia|tab|tabs|tablet|tablets|tabl|tbl|tabletten|kps|"
+    r"brausetabletten|comprimes?|comprimidos?|p\.?o|oral|supplement|supplements|and|und|et|y)(?![a-z])|[片剂每日天次]"
+)
+_NOT_TAKEN: Final = re.compile(
+    "(?<![a-z])(?:no|not|nicht|non|never|without|stopped|discontinued|kein|keine|ohne|nie|abgesetzt|pas|sans|aucun|aucune|"
+    "arrete|arretee|sin|nunca|suspendido|suspendida)(?![a-z])|未|停用|停药"
 )
 
 
@@ -68,7 +77,7 @@ def drug_of(text: str) -> Drug:
     """The drug that a written name or ATC code stands for, with a dose or route beside it or not.
 
     Of several drugs of one class only the class is told; of several classes nothing, but that a supplement taken beside
-    another drug gives way to it.
+    another drug gives way to it. What is written as not taken or stopped is told nothing of.
 
     >>> drug_of("Zoledronic acid 5 mg i.v."), drug_of("M05BA99").drug_class, drug_of("aspirin")
     (Drug(name='zoledronate', drug_class='antiresorptive', action_days=365.0), 'antiresorptive', Drug(name='', \
@@ -82,7 +91,10 @@ drug_class='', action_days=nan))
         return known[written]
     if _ATC.fullmatch(written):
         return Drug(drug_class=next((group for code, group in _ATC_GROUPS.items() if written.startswith(code)), ""))
-    found = {known[name] for name in _names().findall(written)}
+    names = set(_names().findall(written))
+    if _NOT_TAKEN.search(written) or (names <= _SALT and _says_more(written)):
+        return Drug()
+    found = {known[name] for name in names}
     main = {drug for drug in found if drug.drug_class != "supplement"} or found
     classes = {drug.drug_class for drug in main}
     if len(classes) != 1:
@@ -90,8 +102,12 @@ drug_class='', action_days=nan))
     drug_class = classes.pop()
     if drug_class == "corticosteroid" and _LOCAL.search(written):
         return Drug(drug_class="other")
-    names = {drug.name for drug in main}
-    return main.pop() if len(names) == 1 else Drug(drug_class=drug_class)
+    return main.pop() if len({drug.name for drug in main}) == 1 else Drug(drug_class=drug_class)
+
+
+def _says_more(written: str) -> bool:
+    """Whether a text holds a word besides the drugs of the list, doses and forms."""
+    return any(sign.isalpha() for sign in _DOSE.sub(" ", _names().sub(" ", written)))
 
 
 @cache

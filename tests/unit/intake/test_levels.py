@@ -50,7 +50,15 @@ READ = """
     L1,                     | L1            | a comma too many
     T_12                    | T12           | an underscore
     lumbar IV               | L4            | roman after the word
+    L4.                     | L4            | a full stop
+    [L1, L2]                | L1 L2         | a list as Python writes it
+    ["L1", "L3"]            | L1 L3         | a list as JSON writes it
+    {T12,L1}                | T12 L1        | an array as PostgreSQL writes it
+    Structure of fourth lumbar vertebra | L4 | as SNOMED names it
     LWK 4                   | L4            | Lendenwirbelkörper
+    des 4. Lendenwirbels    | L4            | as a German report declines it
+    Brustwirbelkoerper 12   | T12           | without umlaut
+    vierter Lendenwirbel    | L4            | German ordinal in words
     BWK12                   | T12           | Brustwirbelkörper
     HWK 7                   | C7            | Halswirbelkörper
     4. LWK                  | L4            | German ordinal
@@ -62,10 +70,13 @@ READ = """
     4e lombaire             | L4            | French ordinal
     4ème vertèbre lombaire  | L4            | with its accents
     1re lombaire            | L1            | first, French
+    2nde lombaire           | L2            | second, French
+    quatrième vertèbre lombaire | L4        | French ordinal in words
     vertèbre dorsale 12     | T12           | dorsal, French
     D11 et D12              | T11 T12       | French and
     L1 à L3                 | L1 L2 L3      | French range
     vértebra lumbar 4       | L4            | Spanish
+    cuarta vértebra lumbar  | L4            | Spanish ordinal in words
     4ª lumbar               | L4            | Spanish ordinal
     D12 y L1                | T12 L1        | Spanish and
     L1 a L3                 | L1 L2 L3      | Spanish range
@@ -107,6 +118,14 @@ REFUSED = """
     T14       | level_unreadable | nor fourteen thoracic
     T0        | level_unreadable | counting starts at one
     12        | level_unreadable | a number alone has no letter to take
+    4th       | level_unreadable | nor has an ordinal: th is its ending, not thoracic
+    L4, 5th   | level_unreadable | also in a list
+    胸一二    | level_unreadable | T1 and T2, or a slip for T12: never guessed
+    胸1一2    | level_unreadable | beside a digit 一 is more likely a dash
+    L4/5 disc | level_unreadable | a disc is no list of vertebrae
+    腰4/5椎间盘 | level_unreadable | nor in Chinese
+    T12→L2    | level_unreadable | an arrow may mean more than a range
+    L1 L4     | level_unreadable | a list, or a range that lost its dash
     L         | level_unreadable | a letter alone
     disc L3   | level_unreadable | a disc is no vertebra
     T11-1     | level_unreadable | T1 or L1: never guessed
@@ -153,8 +172,13 @@ def test_a_range_follows_the_patients_own_spine(written, n_thoracic, n_lumbar, e
     assert (found if isinstance(found, str) else labels(found)) == expected
 
 
-def test_an_empty_cell_names_no_vertebra():
-    assert levels.parse("  ") == ()
+@pytest.mark.parametrize("written", ["  ", "n/a", "unknown", "unbekannt", "不详"])
+def test_a_cell_in_which_nothing_is_recorded_names_no_vertebra(written):
+    assert levels.parse(written) == ()
+
+
+def test_each_line_of_a_cell_is_a_member_of_its_own():
+    assert labels(levels.expand(levels.parse("T12\r\nL1\n"), 12, 5)) == "T12 L1"
 
 
 @settings(max_examples=300, derandomize=True, database=None)

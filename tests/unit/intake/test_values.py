@@ -125,6 +125,12 @@ NUMBERS = """
     inf      |   |    | number_unreadable | no measure
     1 234,5  |   |    | 1234.5 | a space groups thousands
     1 234 |   |    | 1234   | a narrow space too
+    +3       |   |    | 3      | a sign
+    ,5       |   |    | 0.5    | nothing before the comma
+    0.023 m  |   | m  | 0.023  | the unit that the study file declares
+    ca. 3    |   |    | number_unreadable | about
+    3½       |   |    | number_unreadable | a fraction
+    3²       |   |    | number_unreadable | a footnote, or a square
     1'234.5  |   |    | 1234.5 | an apostrophe groups thousands
     0.5 123  |   |    | number_unreadable | two numbers
     12 34    |   |    | number_unreadable | two numbers
@@ -177,6 +183,15 @@ LEAKS = """
     L3 | L3-L5                    | leak_elsewhere
     L3 | none; venous             | leak_contradicts
     L3 | everywhere               | word_unknown
+    L3 | no leak into disc        | word_unknown
+    L3 | leakage                  | word_unknown
+    L3 | cement leakage into disc | disc
+    L3 | Zementaustritt in die Bandscheibe | disc
+    L3 | fuite discale            | disc
+    L3 | pas de fuite             | none
+    L3 | 静脉渗漏                 | venous
+    L3 | L3/4 Bandscheibe         | disc_inferior
+    L4 | 腰3/4椎间盘              | disc_superior
     L3 | n/a                      |
 """
 
@@ -216,6 +231,23 @@ DRUGS = """
     碳酸钙d3片              | supplement
     碳酸钙片                | supplement
     Vitamine D3             | supplement
+    M05BB06                 | antiresorptive
+    M05BC01                 | other
+    M05BX                   |
+    Tevabone                | antiresorptive
+    Stoboclo 60 mg          | antiresorptive
+    密固达 5mg              | antiresorptive
+    budesonide              | other
+    triamcinolone intra-articular | other
+    calcium 1000 mg daily   | supplement
+    calcium citrate         | supplement
+    risedronate calcium     | antiresorptive
+    atorvastatin calcium    |
+    calcium channel blocker |
+    阿托伐他汀钙片          |
+    no alendronate          |
+    denosumab stopped       |
+    ohne Denosumab          |
     prednisone, Prolia      |
     aspirin                 |
 """
