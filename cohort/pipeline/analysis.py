@@ -115,25 +115,25 @@ def _notes(cohort: Cohort, hazards: pd.DataFrame) -> list[str]:
     implied, unproven = int((counted["implied"] == "yes").sum()), int((counted["onset_unproven"] == "yes").sum())
     if implied:
         notes.append(
-            f"{implied} of {len(counted)} counted refractures are implied by a later augmentation that nobody listed."
+            f"{implied:,} of {len(counted):,} counted refractures are implied by a later augmentation that nobody listed."
         )
     if unproven:
         notes.append(
-            f"{unproven} of {len(counted)} counted refractures lack a clear film near enough to prove their onset."
+            f"{unproven:,} of {len(counted):,} counted refractures lack a clear film near enough to prove their onset."
         )
     unjudged = counted[(counted["relation"] == "same") & (counted["kind_judged"] == "unjudged")]
     same = counted[counted["relation"] == "same"]
     if len(unjudged):
         from_films = int((unjudged["origin_of_row"] == "imaging").sum())
         notes.append(
-            f"{len(unjudged)} of {len(same)} counted same-level refractures could not be judged, "
-            f"{from_films} of them seen on films only."
+            f"{len(unjudged):,} of {len(same):,} counted same-level refractures could not be judged, "
+            f"{from_films:,} of them seen on films only."
         )
     patients = cohort.tables["patients"]
     late = int((patients["death_date"] > patients["follow_up_end"]).sum())
     if late:
         notes.append(
-            f"{late} deaths lie after the end of follow-up and are no events; a sensitivity run closes with them."
+            f"{late:,} deaths lie after the end of follow-up and are no events; a sensitivity run closes with them."
         )
     few = hazards[hazards["note"].str.contains("in only", na=False)]
     if len(few):
