@@ -15,6 +15,7 @@ MAX_COLUMNS: Final = 5_000  # the widest registries repeat forty columns twenty 
 MAX_SHEET_CELLS: Final = 20_000_000  # calamine holds the whole rectangle, empty cells too
 MAX_PARQUET_CELLS: Final = 500_000_000  # a constant column costs no bytes in the file
 MAX_UNPACKED_BYTES: Final = 2 << 30  # of a workbook; deflate packs a thousand to one
+MAX_SHARED_TEXT: Final = 1 << 30  # bytes; the cells of a workbook name shared texts, and reading copies each of them
 MAX_MEMBERS: Final = 10_000  # files inside a workbook
 
 

@@ -12,12 +12,15 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from cohort.domain.errors import RegistryError
-from cohort.intake.limits import MAX_MEMBERS, MAX_SHEET_CELLS, MAX_UNPACKED_BYTES, check_width
+from cohort.intake.limits import MAX_MEMBERS, MAX_SHARED_TEXT, MAX_SHEET_CELLS, MAX_UNPACKED_BYTES, check_width
+from cohort.intake.shared_texts import SharedTexts
+from cohort.intake.shared_texts import total as total_of_texts
 
 _CHUNK: Final = 1 << 20
 _TAIL: Final = 1 << 20  # the longest cell that is still seen whole where a piece ends within it
@@ -57,6 +60,7 @@ def scan(path: Path) -> dict[str, SheetFacts]:
     Raises RegistryError when the file is no workbook, or unpacks or reaches farther than any registry does.
     """
     parts: dict[str, SheetFacts] = {}
+    texts: dict[str, SharedTexts] = {}
     total = 0
     try:
         with zipfile.ZipFile(path) as archive, path.open("rb") as file:
@@ -66,20 +70,34 @@ def scan(path: Path) -> dict[str, SheetFacts]:
             for member in members:
                 # Any member may be named as a sheet, so all are looked at as if they were one.
                 facts, tail = SheetFacts(), b""
+                part = _name(member.filename)
+                texts[part] = SharedTexts()
                 for piece in _unpacked(file, member):
                     total += len(piece)
                     if total > MAX_UNPACKED_BYTES:
                         raise RegistryError(_bomb(path.name, f"unpacks to more than {MAX_UNPACKED_BYTES >> 30} GiB"))
                     tail = _look(tail + piece, facts)
+                    texts[part].feed(piece)
                 _look(tail, facts, last=True)
-                parts[_name(member.filename)] = facts
-            sheets = _sheets(file, {_name(member.filename): member for member in members})
+                parts[part] = facts
+            by_name = {_name(member.filename): member for member in members}
+            sheets = _sheets(file, by_name)
+            _check_texts(path.name, file, by_name, texts)
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError) as error:
         raise RegistryError(not_a_workbook(path.name)) from error
     by_sheet = {sheet: parts.get(part, SheetFacts()) for sheet, part in sheets.items()}
     for name, facts in {**parts, **by_sheet}.items():
         _check_extent(f"{path.name}, sheet {name}", facts)
     return by_sheet
+
+
+def _check_texts(name: str, file: BinaryIO, members: dict[str, zipfile.ZipInfo], texts: dict[str, SharedTexts]) -> None:
+    unpacked = {part: partial(_unpacked, file, members[part]) for part in texts}
+    if total_of_texts(texts, unpacked, MAX_SHARED_TEXT) > MAX_SHARED_TEXT:
+        raise RegistryError(
+            f"{name} holds more than {MAX_SHARED_TEXT >> 30} GiB of text, in cells that repeat long texts; take out "
+            "the columns of free text, or save the sheets as CSV."
+        )
 
 
 def _unpacked(file: BinaryIO, member: zipfile.ZipInfo) -> Iterator[bytes]:

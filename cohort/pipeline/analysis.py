@@ -115,7 +115,8 @@ def _notes(cohort: Cohort, hazards: pd.DataFrame) -> list[str]:
     implied, unproven = int((counted["implied"] == "yes").sum()), int((counted["onset_unproven"] == "yes").sum())
     if implied:
         notes.append(
-            f"{implied:,} of {len(counted):,} counted refractures are implied by a later augmentation that nobody listed."
+            f"{implied:,} of {len(counted):,} counted refractures are implied by a later augmentation that nobody "
+            "listed."
         )
     if unproven:
         notes.append(

@@ -204,6 +204,48 @@ def test_a_table_of_a_billion_constant_cells_is_refused_in_little_memory(folder)
     assert "170,000,000 rows" in done.stdout
 
 
+# --- cells that repeat a long text ------------------------------------------------------------------------------------
+
+STRINGS_XML = '<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">{}</sst>'
+
+
+def naming_cells(count, cell='<c r="A{k}" t="s"><v>{index}</v></c>', index=1):
+    return "".join(f'<row r="{k}">{cell.format(k=k, index=index)}</row>' for k in range(2, count + 2))
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        '<c r="A{k}" t="s"><v>{index}</v></c>',
+        "<c t='s'  r='A{k}'>\n<v >{index}</v></c>",
+        '<c r="A{k}" t="s"><f>A1</f><v>{index}</v></c>',
+        '<c r="A{k}" t="s"><v><![CDATA[{index}]]></v></c>',
+    ],
+    ids=["usual", "other quotes", "formula", "hidden number"],
+)
+def test_many_cells_that_name_one_long_text_are_refused_however_they_are_written(sheet, cell):
+    texts = STRINGS_XML.format("<si><t>x</t></si><si><t>" + "a" * 30_000 + "</t></si>")
+    with pytest.raises(RegistryError, match="more than 1 GiB of text"):
+        sheet(rows_xml(HEADER) + naming_cells(40_000, cell), extra=[("xl/sharedStrings.xml", texts)])
+
+
+def test_a_text_is_measured_where_the_pieces_of_a_large_file_meet(tmp_path):
+    long = "a" * (3 << 20)
+    for shift in range(0, 40, 9):
+        texts = STRINGS_XML.format(f"<si><t>{'b' * shift}</t></si>" * 7 + f"<si><t>{long}</t></si><si/>")
+        path = workbook(tmp_path / "a.xlsx", naming_cells(400, index=7), extra=[("xl/sharedStrings.xml", texts)])
+        with pytest.raises(RegistryError, match="more than 1 GiB of text"):
+            workbook_scan.scan(path)
+
+
+def test_a_long_remark_among_many_short_cells_is_no_reason_to_refuse(tmp_path):
+    texts = STRINGS_XML.format("<si><t>x</t></si><si><t>" + "a" * 30_000 + "</t></si>")
+    path = workbook(
+        tmp_path / "a.xlsx", naming_cells(60_000, index=0) + naming_cells(10), extra=[("xl/sharedStrings.xml", texts)]
+    )
+    assert workbook_scan.scan(path)["patients"].cells == 60_010
+
+
 # --- width ------------------------------------------------------------------------------------------------------------
 
 WIDE = ["patient_id", "follow_up_end", *(f"x{k}" for k in range(20_000))]
