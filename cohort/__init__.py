@@ -25,6 +25,7 @@ _HOME = {
     "at_risk": "cohort.pipeline",
     "analyse": "cohort.pipeline",
     "build_report": "cohort.report",
+    "explain": "cohort.report",
     "synthesize": "cohort.synthetic",
     "simulate": "cohort.synthetic",
     "StudyDefinition": "cohort.domain.study",

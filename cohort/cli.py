@@ -180,6 +180,38 @@ def classify(source: Source, out: OutFile, study: Study = None, force: Force = F
 
 
 @app.command()
+def explain(
+    source: Source,
+    patient: Annotated[str, typer.Option("--patient", metavar="ID", help="The patient.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Also write a page with a drawing of the spine (HTML).")
+    ] = None,
+    study: Study = None,
+    force: Force = False,
+) -> None:
+    """One patient's story: dated rows, the treated set, each sighting with the rules it met. For internal use.
+
+    What is shown identifies a patient: it is for the registry's own eyes, and is stamped so.
+    """
+    if out is not None:
+        _may_write_file(out, force=force)
+        _not_the_source(out, source)
+    with progress() as say:
+        from cohort.pipeline import read
+        from cohort.report.explain import explain as story_of
+
+        registry = read(_existing(source), study, progress=say)
+        story = story_of(registry, patient)
+        if out is not None:
+            story.write(out)
+    typer.echo(visible(story.text))
+    if out is not None:
+        typer.echo(f"Page written: {out}")
+    _say_rejected(registry)
+    raise typer.Exit(_code(registry))
+
+
+@app.command()
 def persontime(source: Source, out: OutFile, study: Study = None, force: Force = False) -> None:
     """Vertebra-days at risk and refractures by level and role."""
     _may_write_file(out, force=force)

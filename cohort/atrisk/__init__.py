@@ -7,6 +7,7 @@ from cohort.atrisk.followup import follow_up_table, left_out
 from cohort.atrisk.guard import group_at_entry, refuse_time_varying, require_fixed
 from cohort.atrisk.medication import courses
 from cohort.atrisk.persontime import person_time, person_time_by_patient
+from cohort.atrisk.spans import risk_windows
 from cohort.atrisk.vertebra import vertebra_rows
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "person_time_by_patient",
     "refuse_time_varying",
     "require_fixed",
+    "risk_windows",
     "vertebra_rows",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cohort.pipeline.history import history
 from cohort.pipeline.stages import (
     Cohort,
     at_risk,
@@ -23,6 +24,7 @@ __all__ = [
     "analyse",
     "at_risk",
     "classify",
+    "history",
     "person_time",
     "prepare",
     "printed_sightings",

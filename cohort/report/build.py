@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 
 from cohort.present import theme
@@ -17,6 +16,7 @@ from cohort.report import provenance, quality, sections
 from cohort.report.blocks import Block, FigureBlock, Section, TableBlock
 from cohort.report.page import Page
 from cohort.report.publish import publish, refuse_if_taken
+from cohort.report.rendering import template
 from cohort.tables.study_results import StudyResults
 
 # A figure whose numbers are a table of the same section links to that table's CSV.
@@ -114,14 +114,6 @@ def _numbered(opening: list[Block], body: list[Section]) -> tuple[list[Block], l
 
 
 def _page(page: Page, opening: list[Block], body: list[Section], csv_of: dict[str, str], made: datetime) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("cohort.report", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     results = page.results
     study = results.registry.study
     context: dict[str, Any] = {
@@ -139,7 +131,7 @@ def _page(page: Page, opening: list[Block], body: list[Section], csv_of: dict[st
         "version": page.versions.get("vertebral-cohort", ""),
         "settings_digest": study.digest,
     }
-    return environment.get_template("report.html").render(context)
+    return template("report.html").render(context)
 
 
 def _period(period: tuple[pd.Timestamp, pd.Timestamp]) -> str:
