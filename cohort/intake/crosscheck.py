@@ -44,7 +44,9 @@ def order_in_time(draft: Draft, spines: Spines) -> None:
 def settle_days(drafts: Sequence[Draft], patients: Draft, accepted: IntArray, spines: Spines) -> None:
     """Move the days used of dates known to the month or year to where the other dates allow them.
 
-    A death known to the month or year is moved too, to the latest row that the patient is known to have lived to see.
+    A death known to the month or year is moved too, to the latest row that the patient is known to have lived to see. A
+    `last_clear_date` after which no day of the other's period is left says nothing about the day found: it is itself
+    moved, to the day before.
     accepted : the patients rows behind `spines`.
     """
     earliest: dict[str, IntArray] = {}
@@ -53,19 +55,16 @@ def settle_days(drafts: Sequence[Draft], patients: Draft, accepted: IntArray, sp
         death = patients.dates["death_date"].used[accepted].copy()
     imprecise = spines.death_low != spines.death_high
     seen = np.full(len(accepted), MISSING, dtype=np.int64)
-    for draft in drafts:
-        if draft.name not in EVENTS:
-            continue
+    events = [draft for draft in drafts if draft.name in EVENTS]
+    for draft in events:
         date = draft.dates["date"]
         low = date.low
         clear = draft.dates.get("last_clear_date")
         if clear is not None:
             death_high = _of_patient(spines.death_high, draft.patient)
             latest = np.minimum(date.high, np.where(death_high == MISSING, NEVER, death_high))
-            both = date.known & clear.known & draft.ledger.open
-            used = np.where(both, np.minimum(clear.used, latest - 1), clear.used)
-            draft.used["last_clear_date"] = used
-            low = np.where(both, np.maximum(low, used + 1), low)
+            first = np.where(clear.used < latest, clear.used, clear.low) + 1
+            low = np.where(_both(draft), np.maximum(low, first), low)
         earliest[draft.name] = low
         lived = date.known & draft.ledger.open & (draft.patient >= 0)
         np.maximum.at(seen, draft.patient[lived], low[lived])
@@ -73,15 +72,22 @@ def settle_days(drafts: Sequence[Draft], patients: Draft, accepted: IntArray, sp
     if "death_date" in patients.dates:
         patients.used["death_date"] = patients.used["death_date"].copy()
         patients.used["death_date"][accepted] = death
-    for draft in drafts:
-        if draft.name not in EVENTS:
-            continue
+    for draft in events:
         date = draft.dates["date"]
         last_day = _of_patient(death, draft.patient)
         movable = date.known & draft.ledger.open & (date.precision != dates.DAY)
         used = np.maximum(date.used, earliest[draft.name])
         used = np.minimum(used, np.where(last_day == MISSING, NEVER, last_day))
-        draft.used["date"] = np.where(movable, np.clip(used, date.low, date.high), date.used)
+        used = np.where(movable, np.clip(used, date.low, date.high), date.used)
+        draft.used["date"] = used
+        clear = draft.dates.get("last_clear_date")
+        if clear is not None:
+            draft.used["last_clear_date"] = np.where(_both(draft), np.minimum(clear.used, used - 1), clear.used)
+
+
+def _both(draft: Draft) -> BoolArray:
+    known: BoolArray = draft.dates["date"].known & draft.dates["last_clear_date"].known & draft.ledger.open
+    return known
 
 
 def duplicates(draft: Draft) -> None:

@@ -47,6 +47,9 @@ def normalize(sources: Sources, study: StudyDefinition, progress: Progress | Non
             drafts.append(read(mapped[name], specs[name], spines))
     for draft in drafts:
         crosscheck.order_in_time(draft, spines)
+        # What is rejected moves no day of what is accepted.
+        crosscheck.duplicates(draft)
+        crosscheck.used_ids(draft)
     crosscheck.settle_days(drafts, patients, accepted, spines)
 
     frames: dict[str, pd.DataFrame] = {}
@@ -100,9 +103,7 @@ def _spines(patients: Draft, accepted: IntArray) -> Spines:
 
 
 def _accepted_rows(draft: Draft) -> pd.DataFrame:
-    """The canonical frame of the rows that pass the last checks: duplicates and ids."""
-    crosscheck.duplicates(draft)
-    crosscheck.used_ids(draft)
+    """The canonical frame of the rows that pass the last checks: vertebrae named twice and ids made twice."""
     frame = pd.DataFrame()
     while True:
         members = np.flatnonzero(draft.ledger.open[draft.origin])

@@ -284,7 +284,7 @@ def _is_blank(record: Sequence[str], width: int) -> bool:
 def _read_records(text: str, delimiter: str, name: str, offset: int) -> _Parts:
     """The file record by record, where cells hold line ends or quotes do not pair up."""
     records = _records(text, delimiter)
-    row, header_cells, broken = next(((r, c, b) for r, c, b in records if c or b), (0, [], False))
+    row, header_cells, broken = next(((r, c, b) for r, c, b in records if b or not _is_blank(c, 2)), (0, [], False))
     header = tuple(cell.strip() for cell in header_cells)
     if broken or not any(header):
         raise RegistryError(f"{name} has no header line that can be read; its first row must hold the column names.")

@@ -525,3 +525,31 @@ def test_canonical_columns_come_first_then_covariates_then_the_source_row(regist
     treated = registry(augmentations="note|patient_id|date|level\nx|P1|2020-01-01|L1")["augmentations"]
     assert treated.columns[0] == "augmentation_id"
     assert treated.columns[-2:].tolist() == ["note", "source_row"]
+
+
+def test_a_rejected_row_moves_no_date_of_the_patient(registry):
+    found = registry(
+        patients="patient_id,follow_up_end,death_date\nP1,2022-12-31,2021-06\nP2,2022-12-31,",
+        fractures="fracture_id,patient_id,date,level\nF,P1,2021-05-18,L3\nF,P1,2021-06-20,L4",
+    )
+    assert len(found.rejected) == 1
+    assert str(found["patients"]["death_date"].iloc[0].date()) == "2021-06-15"
+
+
+@pytest.mark.parametrize(
+    ("date", "clear", "found_on", "clear_on"),
+    [
+        ("2022-05", "2022", "2022-05-15", "2022-05-14"),
+        ("2022-05", "2022-05-20", "2022-05-21", "2022-05-20"),
+        ("2022", "2022-08", "2022-08-16", "2022-08-15"),
+        ("2022-05-10", "2022", "2022-05-10", "2022-05-09"),
+    ],
+    ids=["the clear day lies beyond the find's month", "within it", "a month within the find's year", "an exact find"],
+)
+def test_a_find_moves_after_the_last_clear_film_only_inside_its_own_period(registry, date, clear, found_on, clear_on):
+    found = registry(
+        patients="patient_id,follow_up_end\nP1,2022-12-31",
+        fractures=f"patient_id,date,level,last_clear_date\nP1,{date},L3,{clear}",
+    )
+    row = found["fractures"].iloc[0]
+    assert (str(row["date"].date()), str(row["last_clear_date"].date())) == (found_on, clear_on)

@@ -6,7 +6,7 @@ from datetime import date, datetime
 import openpyxl
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cohort.domain.errors import DefinitionError, RegistryError, UsageError
@@ -86,6 +86,7 @@ def test_a_cell_may_hold_delimiters_quotes_and_line_ends_when_quoted(registry):
 
 
 @settings(max_examples=400, deadline=None)
+@example(lines=[" ", "a"], header="", end="\n", last=False)
 @given(
     lines=st.lists(st.text(alphabet="a;\"' x", max_size=9), max_size=8),
     header=st.sampled_from(["a;b;c", "a;b", "a", ' a ;"b;x"', '"a";"b"', "", "a;;"]),
