@@ -37,13 +37,13 @@ class Ledger:
         self._column: ObjectArray = np.full(n, "", dtype=object)
         self._value: ObjectArray = np.full(n, "", dtype=object)
         self._reason: ObjectArray = np.full(n, "", dtype=object)
+        self._open: BoolArray = np.ones(n, dtype=bool)
         self._notes: list[tuple[IntArray, str, str, ObjectArray, ObjectArray]] = []
 
     @property
     def open(self) -> BoolArray:
         """Rows that no check has rejected yet."""
-        result: BoolArray = self.check == ""
-        return result
+        return self._open.copy()
 
     @property
     def n_sources(self) -> int:
@@ -83,6 +83,7 @@ class Ledger:
                 index = np.flatnonzero(self.open & (place[self.of] >= 0))
                 sentence, value = sentence[place[self.of[index]]], value[place[self.of[index]]]
             self.check[index] = check
+            self._open[index] = False
             self._column[index] = column
             self._value[index] = value
             self._reason[index] = sentence

@@ -81,7 +81,7 @@ def read(
     check_width(name, first.count(delimiter) + 1)
     parts = _read_lines(text, delimiter, lines_before_header)
     header, cells, rows, ragged = parts or _read_records(text, delimiter, name, lines_before_header)
-    if _MARKED.search(text):
+    if "'" in text and _MARKED.search(text):
         header, cells = tuple(map(unguarded, header)), [_without_marks(column) for column in cells]
     frame = pd.DataFrame(dict(enumerate(cells)), index=pd.RangeIndex(len(rows)), columns=pd.RangeIndex(len(header)))
     return Grid(header, frame, rows, ragged, encoding, delimiter, tuple(remarks))
