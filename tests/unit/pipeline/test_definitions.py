@@ -2,10 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from statsmodels.genmod.families import Binomial
+from statsmodels.genmod.generalized_linear_model import GLM
 
 import cohort
 from cohort.pipeline import prepare
+from cohort.pipeline.definitions import _share
 from cohort.refracture.heights import film_changes
 
 ROOT = Path(__file__).parents[3]
@@ -96,3 +101,21 @@ def test_with_no_event_the_interval_is_exact(registry):
 def test_tiers_nest_on_the_synthetic_registry():
     rows = cohort.by_definition(cohort.read(ROOT / "data" / "synthetic")).set_index("definition")
     assert rows.loc["retreated", "n_events"] < rows.loc["clinical", "n_events"] <= rows.loc["radiographic", "n_events"]
+
+
+def test_the_clustered_interval_is_that_of_an_intercept_alone_in_a_clustered_logistic_model():
+    draw = np.random.default_rng(1)
+    sizes = draw.integers(1, 5, 60)
+    patient = np.repeat(np.arange(60), sizes)
+    met = draw.random(len(patient)) < np.repeat(draw.beta(1, 4, 60), sizes)
+    model = GLM(met.astype(float), np.ones((len(met), 1)), family=Binomial())
+    odds = np.exp(np.ravel(model.fit(cov_type="cluster", cov_kwds={"groups": patient}).conf_int()))
+    found = _share(met, pd.Series(patient), 0.95)
+    assert (found["conf_low"], found["conf_high"]) == pytest.approx(tuple(odds / (1 + odds)), rel=1e-9)
+    assert found["estimate"] == pytest.approx(met.mean())
+
+
+def test_vertebrae_of_a_single_patient_have_no_interval():
+    found = _share(np.array([True, False]), pd.Series(["P1", "P1"]), 0.95)
+    assert found["estimate"] == 0.5
+    assert np.isnan([found["conf_low"], found["conf_high"]]).all()
