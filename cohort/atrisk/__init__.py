@@ -1,6 +1,8 @@
 """Who was at risk, when, and exposed to what (docs/definitions.md, section 7)."""
 
+from cohort.atrisk.bands import AGES, DAYS_SINCE, SPLITS, split_rows
 from cohort.atrisk.baseline import baseline
+from cohort.atrisk.clocks import changing_rows, procedure_rows, treated_vertebra_rows
 from cohort.atrisk.endpoints import ENDPOINTS, first_event_left_out, first_event_rows
 from cohort.atrisk.exposures import height_restoration
 from cohort.atrisk.followup import follow_up_table, left_out
@@ -11,8 +13,12 @@ from cohort.atrisk.spans import risk_windows
 from cohort.atrisk.vertebra import vertebra_rows
 
 __all__ = [
+    "AGES",
+    "DAYS_SINCE",
     "ENDPOINTS",
+    "SPLITS",
     "baseline",
+    "changing_rows",
     "courses",
     "first_event_left_out",
     "first_event_rows",
@@ -22,8 +28,11 @@ __all__ = [
     "left_out",
     "person_time",
     "person_time_by_patient",
+    "procedure_rows",
     "refuse_time_varying",
     "require_fixed",
     "risk_windows",
+    "split_rows",
+    "treated_vertebra_rows",
     "vertebra_rows",
 ]

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from cohort.atrisk.columns import categorical, codes
 from cohort.atrisk.exposures import Findings, any_so_far, as_finding, findings
 from cohort.atrisk.medication import at_entry, medication
-from cohort.atrisk.members import Members, categorical, codes
+from cohort.atrisk.members import Members
 from cohort.domain.clock import DAYS_PER_YEAR, MISSING, NEVER, FloatArray, IntArray, to_days
 from cohort.domain.errors import DefinitionError
 from cohort.domain.study import StudyDefinition

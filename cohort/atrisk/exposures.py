@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cohort.atrisk.members import Members, categorical, codes
+from cohort.atrisk.columns import categorical, codes
+from cohort.atrisk.members import Members
 from cohort.domain import spine
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.outcomes import FINDING
+from cohort.domain.study import ExposureSettings
 from cohort.domain.treated import pack
 from cohort.tables.schema import AUGMENTATIONS
 
@@ -115,10 +117,11 @@ def exposures(
     day: IntArray,
     *,
     reach: int,
+    settings: ExposureSettings,
 ) -> Exposures:
     """What vertebrae of one role are exposed to on a day. role: "treated", "adjacent" or "remote"; arrays (n,).
 
-    treated : the set *A* before the day.
+    treated : the set *A* before the day. settings : whose findings count where not the vertebra's own.
     """
     history = members.history
     above, below = nearest_above(treated, place), nearest_below(treated, place)
@@ -129,21 +132,24 @@ def exposures(
     n_neighbours = in_reach_above.astype(np.int64) + in_reach_below
 
     if role == "treated":
-        own = history.row[history.latest(patient, place, day)]
-        chosen = own
-        cleft, leak, restoration = values.cleft[own], values.leak[own], values.restoration[own]
+        chosen = history.row[history.latest(patient, place, day)]
+        cleft, leak, restoration = values.cleft[chosen], values.leak[chosen], values.restoration[chosen]
     else:
-        chosen = _nearest_then_latest(members, place, above, below, cranial, caudal)
-        if role == "adjacent":
+        nearest = _nearest_then_latest(members, place, above, below, cranial, caudal)
+        chosen = history.row[nearest]
+        if role == "adjacent" and settings.adjacent_whose == "neighbour":
             up, down = np.where(in_reach_above, cranial, -1), np.where(in_reach_below, caudal, -1)
+            if settings.two_neighbours == "attributed":
+                up, down = np.where(nearest == up, up, -1), np.where(nearest == down, down, -1)
             row_up, row_down = history.row[up], history.row[down]
             cleft = np.maximum(_where(up, values.cleft[row_up]), _where(down, values.cleft[row_down]))
             # The disc between faces down from the neighbour above and up from the neighbour below.
             leak = np.maximum(_where(up, values.leak_inferior[row_up]), _where(down, values.leak_superior[row_down]))
             restoration = _greater(values.restoration[row_up], values.restoration[row_down], up >= 0, down >= 0)
+        elif role == "remote" and settings.remote_whose == "attributed":
+            cleft, leak, restoration = values.cleft[chosen], values.leak[chosen], values.restoration[chosen]
         else:
             cleft, leak, restoration = any_so_far(members, values, patient, day)
-        chosen = history.row[chosen]
     return Exposures(
         cleft,
         leak,

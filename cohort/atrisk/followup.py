@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from cohort.atrisk.members import Members, is_yes
+from cohort.atrisk.columns import is_yes
+from cohort.atrisk.members import Members
 from cohort.domain.clock import BEFORE_INDEX, MISSING, NEVER, BoolArray, to_dates
 from cohort.domain.outcomes import INDICATIONS
 from cohort.domain.spine import SACRUM_CODE, code_at

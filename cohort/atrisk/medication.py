@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cohort.atrisk.members import Members, codes
+from cohort.atrisk.columns import codes
+from cohort.atrisk.members import Members
 from cohort.atrisk.windows import Windows
 from cohort.domain.clock import MISSING, NEVER, BoolArray, FloatArray, IntArray, to_dates, to_days
 from cohort.domain.outcomes import DRUG_CLASSES, YES_NO

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from cohort.atrisk.members import Members, augmentation_days, is_yes, level_codes
+from cohort.atrisk.columns import augmentation_days, is_yes, level_codes
+from cohort.atrisk.members import Members
 from cohort.atrisk.windows import Windows
 from cohort.domain import spine
 from cohort.domain.clock import BEFORE_INDEX, MISSING, NEVER, IntArray, to_days

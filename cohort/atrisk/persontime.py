@@ -6,17 +6,19 @@ taken away. Counted sightings come from `classify`, so events agree with it cell
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 import pandas as pd
 
+from cohort.atrisk.bands import AGES, DAYS_SINCE, Bands, bands
+from cohort.atrisk.columns import categorical, is_yes
 from cohort.atrisk.events import Events, counted
 from cohort.atrisk.followup import default_population
-from cohort.atrisk.imaged import imaged_levels
-from cohort.atrisk.members import Members, categorical, is_yes
+from cohort.atrisk.looks import SHOWN_BY, looks
+from cohort.atrisk.members import Members
 from cohort.atrisk.offrisk import off_risk, only_new_counts
 from cohort.atrisk.roles import NO_ROLE, Segments, segments
 from cohort.atrisk.windows import Windows, ragged
@@ -32,8 +34,9 @@ _REMOTE = ROLES.index("remote")
 
 @dataclass(frozen=True)
 class _Pieces:
-    """Parts of windows within segments: patient, cell (level and role) and days."""
+    """Parts of windows within segments: patient, cell (level and role) and days; segment is -1 for single days."""
 
+    segment: IntArray
     patient: IntArray
     cell: IntArray
     days: IntArray
@@ -45,29 +48,41 @@ def person_time(
     augmentations: pd.DataFrame,
     study: StudyDefinition,
     *,
+    by: Sequence[str] = (),
     only: BoolArray | None = None,
     remote_within: int | None = None,
     remote_imaged: bool = False,
+    ages: Sequence[int] = AGES,
+    days_since: Sequence[int] = DAYS_SINCE,
 ) -> pd.DataFrame:
     """Vertebra-days at risk and counted sightings by level and role (docs/definitions.md, section 7).
 
+    by : further splits, of `bands.SPLITS`: "calendar_year", "age" (cut at `ages`), "since_procedure" (at `days_since`).
     only : mask over the rows of patients; default all but incomplete ones (the tumour stratum and patients treated
         before the registry began included).
     remote_within : remote vertebrae no further than this from a treated one, levels; default all of them.
     remote_imaged : only remote vertebrae that were imaged at least once during follow-up, where that is recorded.
 
-    Returns level, role, vertebra_days, events (int64) in the order of the spine, then of `ROLES`; one row per level and
-    role with days or events.
+    Returns level, role, the splits, vertebra_days, events (int64) in the order of the spine, then of `ROLES`, then of
+    the bands; one row per cell with days or events. Days are summed over sets of vertebrae, and none is laid out.
     """
     study_time = _study_time(tables, sightings, augmentations, study, only, remote_within, remote_imaged)
-    days = np.zeros(_N_CELLS, dtype=np.int64)
-    for cell, bits in _bits(study_time.members, study_time.segments):
-        days[cell] = (bits * study_time.segments.days).sum()
-    np.subtract.at(days, study_time.off.cell, study_time.off.days)
-    events = np.bincount(_cell_of(study_time.events.accepted(study.at_risk)), minlength=_N_CELLS)
+    members = study_time.members
+    wanted = bands(members, tables, augmentations, by, ages=ages, days_since=days_since)
+    parts = study_time.segments.split_at([(one.cut_patient, one.cut_day) for one in wanted])
+    group, n_groups = _group(wanted, parts.patient, parts.stop)
+    days = _days(members, parts, group, n_groups)
+    off = _pieces(members, parts, study_time.off_risk)
+    np.subtract.at(days, (group[off.segment], off.cell), off.days)
+    accepted = study_time.events.accepted(study.at_risk)
+    events = np.zeros_like(days)
+    np.add.at(events, (_group(wanted, accepted.patient, accepted.day)[0], _cell_of(accepted)), 1)
 
-    rows = np.flatnonzero((days > 0) | (events > 0))
-    return pd.DataFrame({**_cell_columns(rows), "vertebra_days": days[rows], "events": events[rows].astype(np.int64)})
+    cell, band = np.nonzero(((days > 0) | (events > 0)).T)
+    split = _band_columns(wanted, band)
+    return pd.DataFrame(
+        {**_cell_columns(cell), **split, "vertebra_days": days[band, cell], "events": events[band, cell]}
+    )
 
 
 def person_time_by_patient(
@@ -92,8 +107,8 @@ def person_time_by_patient(
     accepted = study_time.events.accepted(study.at_risk)
     unproven = study_time.events.where(study_time.events.unproven)
     added = (
-        (0, -1, _by_cell(study_time.off)),
-        (1, 1, _by_cell(study_time.healed)),
+        (0, -1, _by_cell(_pieces(members, parts, study_time.off_risk))),
+        (1, 1, _by_cell(_pieces(members, parts, study_time.healed))),
         (2, 1, _by_cell(_single(accepted))),
         (3, 1, _by_cell(_single(unproven))),
     )
@@ -134,8 +149,8 @@ def person_time_by_patient(
 class _StudyTime:
     members: Members
     segments: Segments
-    off: _Pieces
-    healed: _Pieces
+    off_risk: Windows
+    healed: Windows
     events: Events
 
 
@@ -159,17 +174,26 @@ def _study_time(
         distance = sightings.loc[is_yes(sightings["counted"]), "distance"].to_numpy(dtype=np.float64)
         chosen &= ~remote | (distance <= remote_within)
     if remote_imaged:
-        imaged = imaged_levels(members, tables)
+        imaged = _imaged(members, tables)
         parts.masks[_REMOTE] &= imaged[parts.patient]
         chosen &= ~remote | spine.holds(imaged[events.patient], events.place)
     off = off_risk(members, tables, sightings, augmentations, study)
     return _StudyTime(
         members,
         parts,
-        _pieces(members, parts, off),
-        _pieces(members, parts, only_new_counts(members, sightings, off, study)),
+        off,
+        only_new_counts(members, sightings, off, study),
         events.where(chosen),
     )
+
+
+def _imaged(members: Members, tables: Mapping[str, pd.DataFrame]) -> IntArray:
+    """Sets of vertebrae shown or measured at least once in `(entry, exit]`, one per patient."""
+    time = members.follow_up
+    seen = looks(members.anatomy, tables, SHOWN_BY).within(time.entry, time.exit, members.row)
+    shown = np.zeros(len(members), dtype=np.int64)
+    np.bitwise_or.at(shown, seen.patient, seen.mask)
+    return shown
 
 
 def _pieces(members: Members, parts: Segments, windows: Windows) -> _Pieces:
@@ -187,20 +211,52 @@ def _pieces(members: Members, parts: Segments, windows: Windows) -> _Pieces:
     days = np.minimum(windows.stop[window], parts.stop[segment]) - np.maximum(
         windows.start[window], parts.start[segment]
     )
-    return _Pieces(patient, level * len(ROLES) + role, days)
+    return _Pieces(segment, patient, level * len(ROLES) + role, days)
+
+
+def _group(wanted: Sequence[Bands], patient: IntArray, day: IntArray) -> tuple[IntArray, int]:
+    """The combination of bands of each patient on each day, as one code, and how many combinations there are."""
+    code, n = np.zeros(len(patient), dtype=np.int64), 1
+    for one in wanted:
+        code = code * len(one.names) + one.code_of(patient, day)
+        n *= len(one.names)
+    return code, n
+
+
+def _band_columns(wanted: Sequence[Bands], group: IntArray) -> dict[str, pd.Categorical]:
+    columns = {}
+    for one in reversed(wanted):
+        columns[str(one.by)] = categorical(group % len(one.names), one.names)
+        group = group // len(one.names)
+    return dict(reversed(columns.items()))
+
+
+def _days(members: Members, parts: Segments, group: IntArray, n_groups: int) -> IntArray:
+    """Days of every group and cell, off-risk days included; shape (n_groups, _N_CELLS).
+
+    Patients share few sets of vertebrae: days are added up by distinct set first, and only those are taken apart.
+    """
+    result = np.zeros((n_groups, len(LEVELS), len(ROLES)), dtype=np.int64)
+    anatomy = (members.n_thoracic * 8 + members.n_lumbar)[parts.patient]
+    for role in range(len(ROLES)):
+        some = np.flatnonzero(parts.masks[role])
+        code, distinct = pd.factorize(parts.masks[role, some] | anatomy[some] << len(LEVELS))
+        by_set = np.bincount(
+            group[some] * len(distinct) + code, weights=parts.days[some], minlength=n_groups * len(distinct)
+        ).reshape(n_groups, len(distinct))
+        mask, shape = distinct & ((np.int64(1) << len(LEVELS)) - 1), distinct >> len(LEVELS)
+        common = spine.common_places(mask, shape // 8, shape % 8)
+        held = (common[:, None] >> np.arange(len(LEVELS))) & 1
+        # Whole days far below 2^53, so that sums of floats are exact.
+        result[:, :, role] = np.rint(by_set @ held.astype(np.float64)).astype(np.int64)
+    return result.reshape(n_groups, _N_CELLS)
 
 
 def _bits(members: Members, parts: Segments) -> Iterator[tuple[int, IntArray]]:
     """For each level (of the common naming) and role, which segments have that vertebra in that role (0 or 1)."""
-    first_lumbar = spine.CERVICAL + members.n_thoracic[parts.patient]
-    n_lumbar = members.n_lumbar[parts.patient]
+    shape = members.n_thoracic[parts.patient], members.n_lumbar[parts.patient]
     for role in range(len(ROLES)):
-        mask = parts.masks[role]
-        # The same label sits at different bits of different spines: lumbar and sacral bits move to a common place.
-        above = mask & ((np.int64(1) << first_lumbar) - 1)
-        lumbar = (mask >> first_lumbar) & ((np.int64(1) << n_lumbar) - 1)
-        sacral = (mask >> (first_lumbar + n_lumbar)) & 1
-        common = above | (lumbar << spine.FIRST_LUMBAR_CODE) | (sacral << spine.SACRUM_CODE)
+        common = spine.common_places(parts.masks[role], *shape)
         present = int(np.bitwise_or.reduce(common, initial=0))
         for level in range(len(LEVELS)):
             if present >> level & 1:
@@ -212,7 +268,7 @@ def _by_cell(pieces: _Pieces) -> dict[int, _Pieces]:
     cells, first = np.unique(pieces.cell[order], return_index=True)
     return (
         {
-            int(cell): _Pieces(pieces.patient[rows], pieces.cell[rows], pieces.days[rows])
+            int(cell): _Pieces(pieces.segment[rows], pieces.patient[rows], pieces.cell[rows], pieces.days[rows])
             for cell, rows in zip(cells, np.split(order, first[1:]), strict=True)
         }
         if len(cells)
@@ -222,7 +278,8 @@ def _by_cell(pieces: _Pieces) -> dict[int, _Pieces]:
 
 def _single(events: Events) -> _Pieces:
     """One per event."""
-    return _Pieces(events.patient, _cell_of(events), np.ones(len(events.day), dtype=np.int64))
+    one = np.ones(len(events.day), dtype=np.int64)
+    return _Pieces(-one, events.patient, _cell_of(events), one)
 
 
 def _cell_of(events: Events) -> IntArray:

@@ -6,12 +6,14 @@ treated set does not change, so five sets of bits say the role of every vertebra
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from cohort.atrisk.members import Members
+from cohort.atrisk.windows import split
 from cohort.domain import spine
 from cohort.domain.clock import NEVER, BoolArray, IntArray
 from cohort.domain.outcomes import INDICATIONS, ROLES
@@ -46,6 +48,14 @@ class Segments:
         keep = chosen[self.patient]
         return Segments(self.patient[keep], self.start[keep], self.stop[keep], self.treated[keep], self.masks[:, keep])
 
+    def split_at(self, cuts: Sequence[tuple[IntArray, IntArray]]) -> Segments:
+        """These segments cut after given days of their patients; cuts : pairs of patients and days."""
+        parts = self
+        for patient, day in cuts:
+            source, start, stop = split(parts.patient, parts.start, parts.stop, patient, day)
+            parts = Segments(parts.patient[source], start, stop, parts.treated[source], parts.masks[:, source])
+        return parts
+
     def role_of(self, segment: IntArray, place: IntArray) -> IntArray:
         """Code in `ROLES` of vertebrae in segments, NO_ROLE where they are not at risk."""
         role = np.full(len(segment), NO_ROLE, dtype=np.int64)
@@ -74,7 +84,12 @@ def segments(members: Members, *, reach: int) -> Segments:
     lasting = stop > start
     patient, start, stop, state = patient[lasting], start[lasting], stop[lasting], state[:, lasting]
 
-    row, at_risk = members.row[patient], members.levels[patient]
+    at_risk = members.levels[patient]
+    if members.looks is not None:
+        source, start, stop = split(patient, start, stop, members.looks.patient, members.looks.day)
+        patient, state, at_risk = patient[source], state[:, source], at_risk[source]
+        at_risk = at_risk & members.looks.still_to_come(patient, stop)
+    row = members.row[patient]
     treated = np.bitwise_or.reduce(state, axis=0)
     adjacent = spine.neighbours(treated, row, reach)
     masks = np.stack([*state, adjacent, row & ~treated & ~adjacent]) & at_risk

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from cohort.atrisk.members import Members, categorical
+from cohort.atrisk.columns import categorical
+from cohort.atrisk.members import Members
 from cohort.atrisk.offrisk import off_risk
 from cohort.atrisk.roles import segments
 from cohort.domain import spine

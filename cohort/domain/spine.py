@@ -102,6 +102,20 @@ def range_at_risk(first: str, last: str | None, n_thoracic: IntArray, n_lumbar: 
     return mask
 
 
+def common_places(mask: IntArray, n_thoracic: IntArray, n_lumbar: IntArray) -> IntArray:
+    """Sets of positions as sets of codes: the same vertebra at the same bit, whatever the spine it belongs to.
+
+    >>> common_places(np.array([1 << 18]), np.array([11]), np.array([5])).tolist() == [1 << CODE["L1"]]
+    True
+    """
+    first_lumbar = CERVICAL + n_thoracic
+    above = mask & ((np.int64(1) << first_lumbar) - 1)
+    lumbar = (mask >> first_lumbar) & ((np.int64(1) << n_lumbar) - 1)
+    sacral = (mask >> (first_lumbar + n_lumbar)) & 1
+    result: IntArray = above | (lumbar << FIRST_LUMBAR_CODE) | (sacral << SACRUM_CODE)
+    return result
+
+
 def bit(place: IntArray) -> IntArray:
     """The set that holds one position; position -1 gives the empty set."""
     place = np.asarray(place, dtype=np.int64)

@@ -93,6 +93,7 @@ class RelationRules(Section):
     healing_days: Days = Field(90, description="days after a fracture in which the same vertebra cannot break anew")
     staged_days: Days = Field(14, description="days in which a second session finishes what the first began")
     onset_clear_days: Days = Field(30, description="days before entry within which a clear film proves a later onset")
+    cascade_days: Days = Field(90, description="days in which a fracture next to an earlier one follows it (a cascade)")
     implied: bool = Field(True, description="count an augmentation for fracture as evidence of one that nobody listed")
     staged_sensitivity: tuple[Days, ...] = Field((0, 30, 60), description="staged windows shown beside the main figure")
 
@@ -121,7 +122,13 @@ class AtRiskSettings(Section):
 
     death_closes: bool = Field(False, description="a death after follow_up_end closes the follow-up as an event")
     count_unproven: bool = Field(True, description="count unjudged sightings without a clear film near enough")
-
+    exit_at: Literal["follow_up", "last_imaging"] = Field(
+        "follow_up",
+        description="a vertebra is at risk to the end of follow-up, or only to the last day on which it was looked at",
+    )
+    washout_days: Days = Field(
+        0, description="days before entry in which a fracture of the same vertebra makes it prevalent: left out of rows"
+    )
     first_level: str = Field("T4", description="most cranial vertebra at risk")
     last_level: str | None = Field(None, description="most caudal vertebra at risk; default: the patient's last lumbar")
 
@@ -131,6 +138,19 @@ class ExposureSettings(Section):
 
     drug_durations: dict[str, int] = Field(
         default_factory=dict, description="drug = days of action, over the shipped list"
+    )
+    adjacent_whose: Literal["neighbour", "any_so_far"] = Field(
+        "neighbour", description="an adjacent vertebra has its treated neighbour's cleft, leak and restoration, or any"
+    )
+    remote_whose: Literal["any_so_far", "attributed"] = Field(
+        "any_so_far",
+        description="a remote vertebra has any cleft, leak and restoration so far, or those of the augmentation that a "
+        "fracture there would be attributed to",
+    )
+    two_neighbours: Literal["worse", "attributed"] = Field(
+        "worse",
+        description="between two treated neighbours the worse finding counts, or that of the one a fracture there "
+        "would be attributed to",
     )
     open_course: Literal["follow_up", "duration_only"] = Field(
         "follow_up",

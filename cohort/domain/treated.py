@@ -57,7 +57,7 @@ class TreatedHistory:
             indication,
             row,
             pack(patient, day),
-            _running_or(patient, spine.bit(place)),
+            running_or(patient, spine.bit(place)),
             vertebra_order,
             vertebra_day[vertebra_order],
         )
@@ -104,7 +104,7 @@ class TreatedHistory:
         return found
 
 
-def _running_or(group: IntArray, bits: IntArray) -> IntArray:
+def running_or(group: IntArray, bits: IntArray) -> IntArray:
     """Running OR of sets within sorted groups; doubles its reach each pass, so passes grow with log(sessions)."""
     result = bits.copy()
     n, step = len(bits), 1

@@ -13,6 +13,7 @@ from cohort.pipeline.stages import (
     prepare,
     printed_sightings,
     read,
+    relations,
     under,
 )
 
@@ -29,6 +30,7 @@ __all__ = [
     "prepare",
     "printed_sightings",
     "read",
+    "relations",
     "under",
 ]
 

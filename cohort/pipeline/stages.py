@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -91,30 +91,79 @@ def classify(registry: Registry) -> pd.DataFrame:
     return prepare(registry).sightings
 
 
-def person_time(registry: Registry) -> pd.DataFrame:
-    """Vertebra-days at risk and counted refractures by level and role, over all patients but incomplete ones."""
-    return atrisk.person_time(*prepare(registry).stages)
+def relations(registry: Registry) -> pd.DataFrame:
+    """The long table: every sighting with every augmentation before it, and the relation to that one alone."""
+    cohort = prepare(registry)
+    return refracture.pairs(cohort.tables, cohort.sightings, reach=cohort.study.relation.reach)
+
+
+def person_time(
+    registry: Registry,
+    by: Sequence[str] = (),
+    *,
+    ages: Sequence[int] = atrisk.AGES,
+    days_since: Sequence[int] = atrisk.DAYS_SINCE,
+) -> pd.DataFrame:
+    """Vertebra-days at risk and counted refractures by level and role, over all patients but incomplete ones.
+
+    by : further splits: "calendar_year", "age" (cut at `ages`), "since_procedure" (cut at `days_since`).
+
+    >>> import cohort
+    >>> counted = person_time(cohort.read("data/cases"), by=["calendar_year"])
+    >>> counted.groupby("role", observed=True)["events"].sum().to_dict()
+    {'treated': 4, 'adjacent': 2, 'remote': 1}
+    """
+    return atrisk.person_time(*prepare(registry).stages, by=by, ages=ages, days_since=days_since)
 
 
 def at_risk(
     registry: Registry,
     *,
-    unit: Literal["patient", "vertebra"] = "patient",
+    unit: Literal["patient", "procedure", "treated_vertebra", "vertebra"] = "patient",
     endpoint: str = "composite",
     role: str = "adjacent",
+    indication: str = "fracture",
+    merge_staged: bool = False,
+    changing: bool = False,
+    split: Sequence[str] = (),
+    ages: Sequence[int] = atrisk.AGES,
+    days_since: Sequence[int] = atrisk.DAYS_SINCE,
 ) -> CountingProcess:
-    """Counting-process rows for the estimators.
+    """Counting-process rows for the estimators (docs/definitions.md, section 7, Rows for models).
 
-    unit "patient": time to the first refracture of `endpoint` (same, adjacent, remote, retreated, composite), with
-    death competing. unit "vertebra": rows of every vertebra in `role` (treated, adjacent, remote), split where role or
-    exposure changes.
+    unit : "patient", time from the first procedure to the first refracture of `endpoint` (same, adjacent, remote,
+        retreated, composite), death competing; with `changing`, split where treatment, findings and drugs change.
+        "procedure", every procedure a clock of its own, with `merge_staged` only those that begin a treatment.
+        "treated_vertebra", every vertebra treated for `indication`, to its first refracture. "vertebra", every vertebra
+        in `role` (treated, adjacent, remote), where events recur.
+    split : cut the rows further by "calendar_year", "age" (at `ages`), "since_procedure" (at `days_since`).
+
+    Raises DefinitionError for a unit, endpoint, role, indication or split that does not exist.
+
+    >>> import cohort
+    >>> rows = at_risk(cohort.read("data/cases"), unit="treated_vertebra")
+    >>> rows.causes, int((rows.frame["cause"] == 1).sum())
+    (('same', 'death'), 4)
     """
     cohort = prepare(registry)
     if unit == "patient":
-        return atrisk.first_event_rows(*cohort.stages, endpoint=endpoint)  # type: ignore[arg-type]
-    if unit == "vertebra":
-        return atrisk.vertebra_rows(*cohort.stages, role=role)  # type: ignore[arg-type]
-    raise DefinitionError(f"The unit {unit!r} is not known; it may be patient or vertebra.")
+        rows_of = atrisk.changing_rows if changing else atrisk.first_event_rows
+        rows = rows_of(*cohort.stages, endpoint=endpoint)  # type: ignore[arg-type]
+    elif unit == "procedure":
+        rows = atrisk.procedure_rows(*cohort.stages, endpoint=endpoint, merge_staged=merge_staged)
+    elif unit == "treated_vertebra":
+        rows = atrisk.treated_vertebra_rows(*cohort.stages, indication=indication)  # type: ignore[arg-type]
+    elif unit == "vertebra":
+        rows = atrisk.vertebra_rows(*cohort.stages, role=role)  # type: ignore[arg-type]
+    else:
+        raise DefinitionError(
+            f"The unit {unit!r} is not known; it may be patient, procedure, treated_vertebra or vertebra."
+        )
+    if not split:
+        return rows
+    return atrisk.split_rows(
+        rows, cohort.tables, cohort.augmentations, cohort.study, split, ages=ages, days_since=days_since
+    )
 
 
 def printed_sightings(sightings: pd.DataFrame) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from cohort.domain.study import AtRiskSettings, JudgementRules, RelationRules
 from cohort.domain.treated import key_of, pack
 from cohort.refracture import counted, judge, mechanism
 from cohort.refracture import numbered as as_arrays
+from cohort.refracture.beyond import Cascade, cascade
 from cohort.refracture.films import NO, YES, Films, films, tells_of
 from cohort.refracture.implied import implied_by
 from cohort.refracture.numbered import ObjectArray, Patients, words, yes_no
@@ -52,7 +53,7 @@ SIGHTING_COLUMNS = (
     "not_counted_because", "onset_unproven",
     "kept", "origin_of_row", "date_precision", "symptomatic", "trauma", "modality", "last_clear_date", "mechanisms",
     "judged_cell", "film_date", "anterior_loss", "kyphosis_change_deg", "new_cleft", "new_edema", "pain_change",
-    "film_changed", "source_row",
+    "film_changed", "signed_distance", "n_treated", "cascade_of", "cascade_days", "cascade_length", "source_row",
 )  # fmt: skip
 
 
@@ -162,6 +163,7 @@ def classify(
         earliest=earliest_relation(
             treated.history, found.patient, found.place, found.last_clear, reach=relation.reach
         ),
+        follows=cascade(found.patient, found.place, found.day, kept, within=relation.cascade_days),
     )  # fmt: skip
     return Classified(sightings, augmentations)
 
@@ -247,6 +249,7 @@ def _frame(
     unproven: BoolArray,
     mechanisms: ObjectArray,
     earliest: IntArray,
+    follows: Cascade,
 ) -> pd.DataFrame:
     """The sightings as printed, in order."""
     is_treated = where.relation == SAME
@@ -293,6 +296,11 @@ def _frame(
         "new_edema": yes_no(judged.new_edema == YES, (judged.new_edema == YES) | (judged.new_edema == NO)),
         "pain_change": judged.pain_change,
         "film_changed": yes_no(changed, change_known),
+        "signed_distance": where.signed_distance,
+        "n_treated": where.n_treated,
+        "cascade_of": _named(found.id, follows.follows),
+        "cascade_days": follows.days,
+        "cascade_length": follows.length,
         "source_row": found.source_row,
     }
     order = as_arrays.order_with_ties(pack(found.patient, found.day) * 32 + found.place, found.id)

@@ -20,6 +20,8 @@ class Relations:
 
     relation, side : codes in outcomes.RELATIONS and SIDES, side -1 where empty. distance, days_since : NaN where empty.
     sandwiched : false before treatment, where it has no meaning. attributed : index into the history, -1 where none.
+    signed_distance : from the attributed augmentation, positive where the fracture lies above it. n_treated : levels in
+    the treated set. Both NaN before treatment.
     """
 
     relation: IntArray
@@ -28,6 +30,8 @@ class Relations:
     sandwiched: BoolArray
     attributed: IntArray
     days_since: FloatArray
+    signed_distance: FloatArray
+    n_treated: FloatArray
 
 
 def relation(distance: IntArray, *, reach: int = 1) -> IntArray:
@@ -69,6 +73,8 @@ def relate(history: TreatedHistory, patient: IntArray, place: IntArray, day: Int
         sandwiched=spine.holds(spine.sandwiched(treated), place),
         attributed=attributed.astype(np.int64),
         days_since=np.where(dated, day - date, np.nan),
+        signed_distance=np.where(attributed < 0, np.nan, np.append(history.place, 0)[attributed] - place),
+        n_treated=np.where(attributed < 0, np.nan, np.bitwise_count(treated)),
     )
 
 

@@ -37,6 +37,8 @@ SIGHTINGS = (
     Column("kind_judged", "vocabulary", "", vocabulary=outcomes.KINDS_JUDGED),
     Column("counted", "yes_no", ""),
     Column("onset_unproven", "yes_no", ""),
+    Column("last_clear_date", "date", ""),
+    Column("film_date", "date", ""),
     Column("kept", "yes_no", ""),
     Column("not_counted_because", "vocabulary", "", vocabulary=outcomes.NOT_COUNTED),
 )

@@ -15,7 +15,7 @@ L1 = """
     patient_id | date | level
     a          | 0    | L1"""
 COLUMNS = """
-    id cluster entry exit cause weight stratum patient_id level role cleft leak n_treated_neighbours
+    id cluster entry exit cause weight stratum lower origin_date patient_id role level cleft leak n_treated_neighbours
     height_restoration technique cement volume_ml age female t_score corticosteroids anti_osteoporotic
     prior_fractures thoracolumbar
 """

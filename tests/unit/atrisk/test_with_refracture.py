@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cohort import atrisk
+from cohort.atrisk.columns import is_yes
 from cohort.atrisk.events import counted
-from cohort.atrisk.members import Members, is_yes
+from cohort.atrisk.members import Members
 from cohort.atrisk.offrisk import off_risk, only_new_counts
 from cohort.atrisk.roles import segments
 from cohort.domain.study import StudyDefinition

@@ -155,14 +155,14 @@ MEMORY = """
     from cohort.domain.errors import RegistryError
     from cohort.intake import read
     import pandas, openpyxl, pyarrow.csv, pyarrow.parquet, python_calamine
-    start = time.monotonic()
+    start = time.process_time()
     try:
         read(sys.argv[1])
     except RegistryError as error:
         print(str(error)[:60])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     assert peak < 1.5, peak
-    assert time.monotonic() - start < 60
+    assert time.process_time() - start < 60
 """
 
 
