@@ -24,6 +24,7 @@ _HOME = {
     "person_time": "cohort.pipeline",
     "at_risk": "cohort.pipeline",
     "relations": "cohort.pipeline",
+    "measures": "cohort.pipeline",
     "analyse": "cohort.pipeline",
     "by_definition": "cohort.pipeline.definitions",
     "misnumbering": "cohort.pipeline.misnumbering",

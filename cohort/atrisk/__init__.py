@@ -3,10 +3,11 @@
 from cohort.atrisk.bands import AGES, DAYS_SINCE, SPLITS, split_rows
 from cohort.atrisk.baseline import baseline
 from cohort.atrisk.clocks import changing_rows, procedure_rows, treated_vertebra_rows
+from cohort.atrisk.eligibility import reasons as criteria_reasons
 from cohort.atrisk.endpoints import ENDPOINTS, first_event_left_out, first_event_rows
 from cohort.atrisk.exposures import height_restoration
 from cohort.atrisk.followup import follow_up_table, left_out
-from cohort.atrisk.guard import group_at_entry, refuse_time_varying, require_fixed
+from cohort.atrisk.guard import group_at_entry, looks_ahead, refuse_future_covariate, refuse_time_varying, require_fixed
 from cohort.atrisk.medication import courses
 from cohort.atrisk.persontime import person_time, person_time_by_patient
 from cohort.atrisk.spans import risk_windows
@@ -20,15 +21,18 @@ __all__ = [
     "baseline",
     "changing_rows",
     "courses",
+    "criteria_reasons",
     "first_event_left_out",
     "first_event_rows",
     "follow_up_table",
     "group_at_entry",
     "height_restoration",
     "left_out",
+    "looks_ahead",
     "person_time",
     "person_time_by_patient",
     "procedure_rows",
+    "refuse_future_covariate",
     "refuse_time_varying",
     "require_fixed",
     "risk_windows",

@@ -19,8 +19,6 @@ from cohort.domain.spine import LEVELS
 from cohort.domain.study import StudyDefinition
 from cohort.tables.schema import AUGMENTATIONS
 
-THORACOLUMBAR = ("T11", "L2")
-
 
 def vertebra_covariates(
     members: Members,
@@ -39,6 +37,7 @@ def vertebra_covariates(
     """
     level = spine.code_at(place, members.n_thoracic[patient], members.n_lumbar[patient])
     fixed = patient_covariates(members, tables)
+    junction = spine.range_at_risk(*study.exposures.junction, members.n_thoracic, members.n_lumbar)
     columns: dict[str, Any] = {
         "level": categorical(level, LEVELS),
         "cleft": as_finding(exposed.cleft[source]),
@@ -54,9 +53,7 @@ def vertebra_covariates(
         "corticosteroids": taken.corticosteroids_on(patient, stop),
         "anti_osteoporotic": taken.anti_osteoporotic_on(patient, stop),
         "prior_fractures": fixed["prior_fractures"].to_numpy()[patient],
-        "thoracolumbar": ((level >= spine.CODE[THORACOLUMBAR[0]]) & (level <= spine.CODE[THORACOLUMBAR[1]])).astype(
-            np.float64
-        ),
+        "thoracolumbar": spine.holds(junction[patient], place).astype(np.float64),
     }
     for name, values in declared(tables, study).items():
         columns.setdefault(name, values.array.take(patient))

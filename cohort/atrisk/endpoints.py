@@ -11,7 +11,7 @@ import pandas as pd
 
 from cohort.atrisk.columns import augmentation_days, codes, is_yes, level_codes
 from cohort.atrisk.events import SAME, clear_until, counted
-from cohort.atrisk.followup import LEFT_OUT, follow_up_table
+from cohort.atrisk.followup import follow_up_table, left_out
 from cohort.atrisk.members import Members
 from cohort.domain import spine
 from cohort.domain.clock import MISSING, NEVER, BoolArray, IntArray, to_dates, to_days
@@ -111,8 +111,7 @@ def first_event_left_out(
     follow_up = follow_up_table(tables, augmentations, study)
     known = _known_main(follow_up)
     main = follow_up["in_main"].to_numpy(dtype=bool)
-    counts = follow_up["left_out_because"].value_counts()
-    reasons = [(reason, int(counts.get(reason, 0))) for reason in LEFT_OUT]
+    reasons = list(left_out(follow_up, study).itertuples(index=False, name=None))
     reasons += [(UNKNOWN_ORIGIN, int((main & ~known).sum())), (PREVALENT, int((known & prevalent).sum()))]
     return pd.DataFrame(reasons, columns=["reason", "n_patients"])
 

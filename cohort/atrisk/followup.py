@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from cohort.atrisk.columns import is_yes
+from cohort.atrisk.eligibility import failed
+from cohort.atrisk.eligibility import reasons as criteria
 from cohort.atrisk.members import Members
 from cohort.domain.clock import BEFORE_INDEX, MISSING, NEVER, BoolArray, to_dates
 from cohort.domain.outcomes import INDICATIONS
@@ -25,19 +27,21 @@ def follow_up_table(
     Columns: patient_id; entry, exit, origin (dates; origin is the first dated augmentation of C1-L6, empty where the
     first treatment has no date); entry_day, exit_day, origin_day (int64, `domain.follow_up`); incomplete; tumour (the
     first procedure treated any vertebra for tumour); before_index (a level of C1-L6 treated before the registry
-    began); has_time; in_main; left_out_because: the first of `LEFT_OUT` that applies, else "".
+    began); has_time; in_main; left_out_because: the first of `LEFT_OUT`, then of the study's criteria, that applies,
+    else "".
     """
     members = Members.of(tables, augmentations, study)
     time = members.follow_up
     incomplete = is_yes(tables["patients"]["incomplete"])
     tumour = _first_procedure_for_tumour(members)
-    reasons = {
+    whose = {
         "incomplete": incomplete & (not study.population.include_incomplete),
         "no follow-up": time.entry == NEVER,
         "exit on or before entry": ~time.has_time,
         "tumour": tumour & (not study.population.tumour_in_main),
+        **failed(tables, augmentations, study),
     }
-    left_out = np.select([reasons[reason] for reason in LEFT_OUT], list(LEFT_OUT), default="").astype(object)
+    left_out = np.select(list(whose.values()), list(whose), default="").astype(object)
     return pd.DataFrame(
         {
             "patient_id": members.ids.to_numpy(),
@@ -57,14 +61,25 @@ def follow_up_table(
     )
 
 
-def left_out(follow_up: pd.DataFrame) -> pd.DataFrame:
+def reasons_in_order(study: StudyDefinition) -> list[str]:
+    """Why a patient may be left out of the main figures, in the order applied.
+
+    >>> reasons_in_order(StudyDefinition())[-1]
+    'tumour'
+    """
+    return [*LEFT_OUT, *criteria(study)]
+
+
+def left_out(follow_up: pd.DataFrame, study: StudyDefinition) -> pd.DataFrame:
     """How many patients of a `follow_up_table` are left out for each reason: reason, n_patients; in the order applied.
 
-    >>> left_out(pd.DataFrame({"left_out_because": ["", "tumour", "tumour"]})).to_dict("list")["n_patients"]
+    >>> frame = pd.DataFrame({"left_out_because": ["", "tumour", "tumour"]})
+    >>> left_out(frame, StudyDefinition()).to_dict("list")["n_patients"]
     [0, 0, 0, 2]
     """
     counts = follow_up["left_out_because"].value_counts()
-    return pd.DataFrame({"reason": list(LEFT_OUT), "n_patients": [int(counts.get(reason, 0)) for reason in LEFT_OUT]})
+    rows = [(why, int(counts.get(why, 0))) for why in reasons_in_order(study)]
+    return pd.DataFrame(rows, columns=["reason", "n_patients"])
 
 
 def default_population(patients: pd.DataFrame, study: StudyDefinition) -> BoolArray:

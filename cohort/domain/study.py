@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cohort.domain.errors import DefinitionError
 
@@ -75,8 +75,29 @@ class SourceTable(Section):
     )
 
 
+class Criterion(Section):
+    """Who may enter, by one thing known at entry."""
+
+    column: str = Field(description="a covariate known at entry (docs/study-file.md)")
+    at_least: float | None = None
+    at_most: float | None = None
+    one_of: tuple[str, ...] | None = None
+    missing: Literal["leave_out", "keep"] = Field("leave_out", description="what becomes of patients without a value")
+    label: str = Field("", description="the words of the flow; default: made from the bounds")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Criterion:
+        if self.at_least is None and self.at_most is None and self.one_of is None:
+            raise ValueError("a criterion needs at_least, at_most or one_of")
+        return self
+
+
 class PopulationSettings(Section):
     """Who enters the main figures."""
+
+    criteria: tuple[Criterion, ...] = Field(
+        (), description="eligibility by what is known at entry, as [[population.criteria]]; one row of the flow each"
+    )
 
     include_incomplete: bool = Field(
         False, description="keep patients one of whose augmentation or fracture rows was rejected"
@@ -129,6 +150,13 @@ class AtRiskSettings(Section):
     washout_days: Days = Field(
         0, description="days before entry in which a fracture of the same vertebra makes it prevalent: left out of rows"
     )
+
+    @model_validator(mode="after")
+    def _one_end(self) -> AtRiskSettings:
+        if self.death_closes and self.exit_at == "last_imaging":
+            raise ValueError("follow-up that ends with the last imaging cannot be closed by a later death; choose one")
+        return self
+
     first_level: str = Field("T4", description="most cranial vertebra at risk")
     last_level: str | None = Field(None, description="most caudal vertebra at risk; default: the patient's last lumbar")
 
@@ -138,6 +166,10 @@ class ExposureSettings(Section):
 
     drug_durations: dict[str, int] = Field(
         default_factory=dict, description="drug = days of action, over the shipped list"
+    )
+    junction: tuple[str, str] = Field(
+        ("T11", "L2"),
+        description="first and last vertebra of the thoracolumbar junction; authors differ (T10-L2, T11-L2, T12-L1)",
     )
     adjacent_whose: Literal["neighbour", "any_so_far"] = Field(
         "neighbour", description="an adjacent vertebra has its treated neighbour's cleft, leak and restoration, or any"
@@ -207,6 +239,11 @@ class StudyDefinition(Section):
     models: ModelSettings = Field(default_factory=ModelSettings)
     disclosure: DisclosureSettings = DisclosureSettings()
     output: OutputSettings = OutputSettings()
+
+    @property
+    def timing_of_covariates(self) -> dict[str, Timing]:
+        """What the study declares of the undated covariates of patients."""
+        return dict(self.tables.get("patients", SourceTable()).timing)
 
     @property
     def known_at_index(self) -> tuple[str, ...]:

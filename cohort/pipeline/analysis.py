@@ -27,6 +27,7 @@ def analyse(registry: Registry, *, progress: Progress | None = None) -> StudyRes
         )
     say("Placing sightings among treated vertebrae")
     cohort = prepare(registry)
+    risk.check_adjustment(cohort)
     say("Estimating incidence")
     incidence = occurrence.incidence(cohort)
     curves = occurrence.curves(cohort)

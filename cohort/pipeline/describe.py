@@ -73,6 +73,7 @@ def flow_of_patients(cohort: Cohort) -> pd.DataFrame:
         ("Follow-up known", "no follow-up", "no augmentation of C1-L6, or no date to start from"),
         ("Time at risk", "exit on or before entry", "observation ended on or before it began"),
         ("Main population", "tumour", "the first procedure treated a tumour (a stratum of its own)"),
+        *((_eligible(why), why, "not so, or not known at entry") for why in atrisk.criteria_reasons(cohort.study)),
     ):
         keep &= reason != left_out
         step(label, keep, why)
@@ -83,6 +84,11 @@ def flow_of_patients(cohort: Cohort) -> pd.DataFrame:
         "a vertebra treated before the registry, without a date",
     )
     return attrition.frame()
+
+
+def _eligible(why: str) -> str:
+    words = why.removeprefix("not eligible: ")
+    return f"Eligible: {words}"
 
 
 def flow_of_sightings(cohort: Cohort) -> pd.DataFrame:

@@ -105,6 +105,14 @@ def odds(cohort: Cohort) -> Estimates:
     )
 
 
+def check_adjustment(cohort: Cohort) -> None:
+    """Raise DefinitionError if an adjustment set of the study names what was not known at entry."""
+    known = [str(name) for name in atrisk.baseline(cohort.tables, cohort.augmentations, cohort.study).columns[1:]]
+    for names in cohort.study.models.adjustment.values():
+        for name in names:
+            atrisk.refuse_future_covariate(name, known, cohort.study)
+
+
 @dataclass(frozen=True)
 class Model:
     """One exposure and what its model adjusts for."""

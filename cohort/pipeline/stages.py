@@ -97,6 +97,17 @@ def relations(registry: Registry) -> pd.DataFrame:
     return refracture.pairs(cohort.tables, cohort.sightings, reach=cohort.study.relation.reach)
 
 
+def measures(registry: Registry) -> pd.DataFrame:
+    """Compression, restoration, grade, leaks, cleft and cement of every treated vertebra, one row each.
+
+    Every column has its formula, unit and source in `cohort.refracture.FORMULAS` and in docs/measures.md.
+    """
+    cohort = prepare(registry)
+    return refracture.measures(
+        cohort.tables, cohort.augmentations, cohort.study.judgement, cohort.study.exposures.junction
+    )
+
+
 def person_time(
     registry: Registry,
     by: Sequence[str] = (),

@@ -2,5 +2,7 @@
 
 from cohort.refracture.beyond import pairs
 from cohort.refracture.classify import SIGHTING_COLUMNS, Classified, classify
+from cohort.refracture.formulas import FORMULAS
+from cohort.refracture.measures import measures
 
-__all__ = ["SIGHTING_COLUMNS", "Classified", "classify", "pairs"]
+__all__ = ["FORMULAS", "SIGHTING_COLUMNS", "Classified", "classify", "measures", "pairs"]

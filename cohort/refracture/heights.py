@@ -32,7 +32,7 @@ def film_changes(tables: Mapping[str, pd.DataFrame], rules: JudgementRules) -> p
     treated = tables["augmentations"]
     treated = treated.loc[treated["date"].notna(), ["augmentation_id", *_KEYS, "date", *_MEASURES.values()]]
     treated = treated.assign(level=treated["level"].astype(str)).sort_values(["date", "augmentation_id"], kind="stable")
-    treated = treated.drop_duplicates([*_KEYS, "date"], keep="last").rename(columns={"date": "treated_on"})
+    treated = treated.drop_duplicates([*_KEYS, "date"], keep="first").rename(columns={"date": "treated_on"})
     films = tables["imaging"]
     films = films.loc[films["level"].notna() & films["date"].notna(), [*_KEYS, "date", *_MEASURES]]
     by_day = films.assign(level=films["level"].astype(str)).groupby([*_KEYS, "date"], observed=True)

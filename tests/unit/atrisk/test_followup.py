@@ -90,7 +90,7 @@ def test_days_are_whole_numbers_and_say_what_is_missing(case):
 
 
 def test_left_out_patients_are_counted_by_the_first_reason(case):
-    counts = left_out(case.follow_up()).set_index("reason")["n_patients"]
+    counts = left_out(case.follow_up(), case.study).set_index("reason")["n_patients"]
     assert counts.to_dict() == {"incomplete": 1, "no follow-up": 3, "exit on or before entry": 1, "tumour": 1}
 
 
@@ -137,4 +137,4 @@ def test_rows_of_unknown_patients_are_refused_without_naming_them(cohort_of):
 def test_an_empty_registry_has_an_empty_table(cohort_of):
     table = cohort_of(patients="patient_id").follow_up()
     assert len(table) == 0
-    assert left_out(table)["n_patients"].sum() == 0
+    assert left_out(table, StudyDefinition())["n_patients"].sum() == 0
