@@ -28,6 +28,7 @@ _HOME = {
     "analyse": "cohort.pipeline",
     "by_definition": "cohort.pipeline.definitions",
     "misnumbering": "cohort.pipeline.misnumbering",
+    "ascertainment": "cohort.pipeline.ascertainment",
     "policies": "cohort.pipeline.policies",
     "build_report": "cohort.report",
     "explain": "cohort.report",

@@ -1,5 +1,6 @@
 """Who was at risk, when, and exposed to what (docs/definitions.md, section 7)."""
 
+from cohort.atrisk.ascertained import imaging_by_patient, last_looks, looks_by_role
 from cohort.atrisk.bands import AGES, DAYS_SINCE, SPLITS, split_rows
 from cohort.atrisk.baseline import baseline
 from cohort.atrisk.clocks import changing_rows, procedure_rows, treated_vertebra_rows
@@ -27,8 +28,11 @@ __all__ = [
     "follow_up_table",
     "group_at_entry",
     "height_restoration",
+    "imaging_by_patient",
+    "last_looks",
     "left_out",
     "looks_ahead",
+    "looks_by_role",
     "person_time",
     "person_time_by_patient",
     "procedure_rows",

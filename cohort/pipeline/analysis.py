@@ -6,12 +6,23 @@ import pandas as pd
 
 from cohort import literature
 from cohort.domain.errors import RegistryError
-from cohort.pipeline import describe, occurrence, quality, risk, variants
+from cohort.pipeline import (
+    ascertainment,
+    definitions,
+    describe,
+    misnumbering,
+    occurrence,
+    policies,
+    quality,
+    risk,
+    variants,
+)
 from cohort.pipeline.stages import Cohort, Progress, prepare, settings_frame
 from cohort.tables.results import Registry
-from cohort.tables.study_results import StudyResults
+from cohort.tables.study_results import Beyond, StudyResults
 
 HEADLINE_DAYS = 365
+MANY_PATIENTS = 20_000
 
 
 def analyse(registry: Registry, *, progress: Progress | None = None) -> StudyResults:
@@ -39,6 +50,8 @@ def analyse(registry: Registry, *, progress: Progress | None = None) -> StudyRes
     odds = risk.odds(cohort)
     say("Repeating the main figures under other choices")
     sensitivity = variants.sensitivity(cohort)
+    say("Repeating them under other definitions, clocks and numberings")
+    beyond = _beyond(cohort)
     say("Placing the literature beside them")
     shares = describe.shares_of_same_level(cohort)
     published = literature.beside(literature.figures(), incidence, rates, proportions, registry.study, shares=shares)
@@ -67,6 +80,21 @@ def analyse(registry: Registry, *, progress: Progress | None = None) -> StudyRes
         onset=describe.onset(cohort),
         notes=_notes(cohort, hazards.frame),
         quality=quality.quality(cohort),
+        beyond=beyond,
+    )
+
+
+def _beyond(cohort: Cohort) -> Beyond:
+    patients = len(cohort.tables["patients"])
+    return Beyond(
+        definitions=definitions.of_cohort(cohort),
+        policies=policies.of_cohort(cohort).frame,
+        # The draws differ less the more patients there are, and each repeats the classification.
+        misnumbered=misnumbering.of_cohort(cohort, repeats=10 if patients <= MANY_PATIENTS else 2),
+        ascertained=ascertainment.by_exposure(cohort),
+        looks=ascertainment.by_role(cohort),
+        cascades=describe.cascades(cohort),
+        timing=describe.timing(cohort),
     )
 
 

@@ -68,7 +68,11 @@ def by_definition(registry: Registry) -> pd.DataFrame:
     >>> by_definition(cohort.read("data/cases")).query("definition == 'clinical'")[["n", "n_events"]].values.tolist()
     [[10, 4]]
     """
-    cohort = prepare(registry)
+    return of_cohort(prepare(registry))
+
+
+def of_cohort(cohort: Cohort) -> pd.DataFrame:
+    """The same of a registry that is classified already."""
     rows = cohort.augmentations
     treated = rows[rows["date"].notna() & (rows["indication"].isna() | rows["indication"].eq("fracture"))]
     treated = treated.set_index("augmentation_id")

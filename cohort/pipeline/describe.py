@@ -244,3 +244,61 @@ def onset(cohort: Cohort) -> pd.DataFrame:
     """Counted refractures by relation when found and on the earliest day they may have happened."""
     known = cohort.sightings[(cohort.sightings["counted"] == "yes") & cohort.sightings["relation_earliest"].notna()]
     return known.groupby(["relation", "relation_earliest"], observed=True).size().rename("n").reset_index()
+
+
+def cascades(cohort: Cohort) -> pd.DataFrame:
+    """Kept sightings after treatment of the main population, by relation: how many follow a neighbour's fracture.
+
+    Returns relation, n, n_cascade (within `relation.cascade_days` of a fracture next to it), n_patients (with such),
+    longest (fractures of the longest chain).
+    """
+    main = cohort.follow_up.loc[cohort.follow_up["in_main"], "patient_id"]
+    rows = cohort.sightings[cohort.sightings["counted"].eq("yes") & cohort.sightings["patient_id"].isin(main)]
+    found = []
+    for relation in outcomes.REFRACTURE_RELATIONS:
+        these = rows[rows["relation"].eq(relation)]
+        follows = these[these["cascade_of"].notna()]
+        longest = these["cascade_length"].max() if len(these) else 0
+        found.append((relation, len(these), len(follows), follows["patient_id"].nunique(), int(longest)))
+    return pd.DataFrame(found, columns=["relation", "n", "n_cascade", "n_patients", "longest"])
+
+
+NOT_VERIFIABLE = "timing not verifiable"
+KNOWN = {
+    "age": "at the first augmentation, from the date of birth or as written",
+    "sex": "fixed",
+    "t_score": f"{NOT_VERIFIABLE}: the lowest value, without a date; used as known at the first augmentation",
+    "corticosteroids": "at the first augmentation by definition; dated courses decide after it",
+    "prior_fractures": "before the first augmentation by definition",
+    "site": "fixed",
+    "cleft": "on the day of the augmentation",
+    "leak": "on the day of the augmentation",
+    "height_restoration": "on the day of the augmentation",
+    "technique": "on the day of the augmentation",
+    "cement": "on the day of the augmentation",
+    "volume_ml": "on the day of the augmentation",
+    "anti_osteoporotic": "dated courses: changes with time, from the day after the start",
+}
+DECLARED = {
+    "index": "at the first augmentation, as the study file declares",
+    "row": "on the date of its row, as the study file declares",
+    "later": "only afterwards, as the study file declares; never a covariate",
+}
+
+
+def timing(cohort: Cohort) -> pd.DataFrame:
+    """When each covariate was known: covariate, table, known, verifiable (yes/no); undeclared ones say so."""
+    rows = [(name, "", known, "no" if known.startswith(NOT_VERIFIABLE) else "yes") for name, known in KNOWN.items()]
+    for table, schema in CANONICAL.items():
+        spec = cohort.study.tables.get(table)
+        declared = spec.timing if spec is not None else {}
+        for column in cohort.tables[table].columns:
+            if column in schema.names or column in _MADE:
+                continue
+            when = declared.get(str(column))
+            known = DECLARED[when] if when else f"{NOT_VERIFIABLE}: not declared; carried along, used nowhere"
+            rows.append((str(column), table, known, "yes" if when else "no"))
+    return pd.DataFrame(rows, columns=["covariate", "table", "known", "verifiable"])
+
+
+_MADE = frozenset({"source_row", "incomplete"})

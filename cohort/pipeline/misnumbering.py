@@ -45,7 +45,8 @@ def misnumbering(
     Returns one row per relation as recorded and relation once moved: relation, relation_moved, n (mean number of
     recorded sightings per draw), share (of the recorded sightings with that relation), share_low and share_high (the
     least and the greatest draw); then, with relation_moved "counted", the counted refractures of each relation: n is
-    the mean of the draws and share the ratio to the number as recorded.
+    the mean of the draws and share the ratio to the number as recorded. n_recorded is what the shares are of; the
+    settings stand in probability and repeats.
 
     Raises DefinitionError for a probability outside 0 to 1, fewer than one repeat, or another way of reading.
 
@@ -60,7 +61,14 @@ def misnumbering(
         raise DefinitionError(f"{repeats} repeats were asked for; at least one is needed.")
     if read not in get_args(Read):
         raise DefinitionError(f"Spines can be read alike or apart, not {read!r}.")
-    before = prepare(registry)
+    return of_cohort(prepare(registry), probability=probability, read=read, repeats=repeats, seed=seed)
+
+
+def of_cohort(
+    before: Cohort, *, probability: float = 0.05, read: Read = "apart", repeats: int = 20, seed: int = 1
+) -> pd.DataFrame:
+    """The same of a registry that is classified already."""
+    registry = before.registry
     recorded = _relations(before)
     counted = _counted(before)
     draws, counts = [], []
@@ -78,7 +86,11 @@ def misnumbering(
     for relation in REFRACTURE_RELATIONS:
         values = np.array([float(count[relation]) for count in counts])
         rows.append((relation, "counted", *_summary(values, float(counted[relation]))))
-    return pd.DataFrame(rows, columns=["relation", "relation_moved", "n", "share", "share_low", "share_high"])
+    frame = pd.DataFrame(rows, columns=["relation", "relation_moved", "n", "share", "share_low", "share_high"])
+    as_recorded = dict(zip(RELATIONS, total, strict=True))
+    is_count = frame["relation_moved"].eq("counted")
+    frame["n_recorded"] = frame["relation"].map(counted).where(is_count, frame["relation"].map(as_recorded))
+    return frame.assign(probability=probability, repeats=repeats)
 
 
 def _summary(values: np.ndarray, total: float) -> tuple[float, float, float, float]:

@@ -45,6 +45,9 @@ def variants(cohort: Cohort) -> Iterator[Variant]:
                   lambda c: under(c, study.with_("population", include_incomplete=True)))  # fmt: skip
     yield Variant("death_closes", "deaths", "Deaths after the end of follow-up compete too",
                   lambda c: under(c, study.with_("at_risk", death_closes=True)))  # fmt: skip
+    if len(cohort.tables["imaging"]) or len(cohort.tables["imaging_studies"]):
+        yield Variant("last_imaging", "looks", "Follow-up ends with the last imaging",
+                      lambda c: under(c, study.with_("at_risk", exit_at="last_imaging")))  # fmt: skip
     for side, label in (("earliest", "earliest"), ("latest", "latest")):
         yield Variant(f"dates_{side}", "dates", f"Dates known to the month or year: {label} day",
                       lambda c, s=side: with_dates(c, s))  # type: ignore[misc]  # fmt: skip

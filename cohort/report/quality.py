@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cohort.present import numbers
 from cohort.present.figures import quality as figures
-from cohort.present.tables import gaps, quality, risk
+from cohort.present.tables import beyond, gaps, quality, risk
 from cohort.report.blocks import Block, Bullets, Paragraph, Section
 from cohort.report.page import Page, figure_of, tables_of
 
@@ -86,4 +86,12 @@ def _imaging(page: Page) -> list[Block]:
         figures.alt_imaged(found.imaged),
         "Too few patients were imaged to draw when.",
     )
-    return [*blocks, *tables_of(gaps.imaged(found.imaged, rule))]
+    other = page.results.beyond
+    return [
+        *blocks,
+        *tables_of(
+            gaps.imaged(found.imaged, rule),
+            beyond.ascertained(other.ascertained, rule),
+            beyond.looks(other.looks, rule),
+        ),
+    ]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from cohort.present import numbers, theme
 from cohort.present.figures import flow, forest, incidence, literature, mechanisms, sensitivity, spine
-from cohort.present.tables import occurrence, people, published, record, risk
+from cohort.present.tables import beyond, occurrence, people, published, record, risk
 from cohort.present.tables.model import records
 from cohort.report import methods, quality
 from cohort.report.blocks import (
@@ -205,7 +205,12 @@ def _other_note(page: Page) -> str:
 def _where(page: Page) -> Section:
     rates, rule = page.results.rates.frame, page.rule
     blocks: list[Block] = [Paragraph("The spine on the first screen (Figure 1) shows these rates by level.")]
-    tables = tables_of(occurrence.rates_by_level(rates, rule), occurrence.rates(rates, rule))
+    days = page.results.registry.study.relation.cascade_days
+    tables = tables_of(
+        occurrence.rates_by_level(rates, rule),
+        occurrence.rates(rates, rule),
+        beyond.cascades(page.results.beyond.cascades, days, rule),
+    )
     return Section("where", "Where", [*blocks, *tables] if tables else [Paragraph("No vertebra has time at risk.")])
 
 
@@ -270,7 +275,14 @@ def _sensitivity(page: Page) -> Section:
         sensitivity.alt(frame, rule),
         "No refracture was counted, or too few to draw, under any choice.",
     )
-    return Section("sensitivity", "Sensitivity", [*blocks, *tables_of(risk.sensitivity(frame, rule))])
+    other = page.results.beyond
+    tables = tables_of(
+        risk.sensitivity(frame, rule),
+        beyond.definitions(other.definitions, rule),
+        beyond.policies(other.policies, rule),
+        beyond.misnumbered(other.misnumbered, rule),
+    )
+    return Section("sensitivity", "Sensitivity", [*blocks, *tables])
 
 
 def withheld_outcomes(page: Page) -> set[str]:
@@ -309,7 +321,8 @@ def _literature(page: Page) -> Section:
 
 
 def _methods(page: Page) -> Section:
-    return Section("methods", "Methods", [Definitions(methods.paragraphs(page.results.registry.study))])
+    described = Definitions(methods.paragraphs(page.results.registry.study))
+    return Section("methods", "Methods", [described, *tables_of(beyond.timing(page.results.beyond.timing))])
 
 
 def _record(page: Page) -> Section:

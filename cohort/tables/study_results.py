@@ -30,6 +30,23 @@ class Quality:
 
 
 @dataclass(frozen=True)
+class Beyond:
+    """What stands beside the main figures; the columns are those that the modules of `pipeline` named here give.
+
+    definitions : `definitions`. policies : `policies`. misnumbered : `misnumbering`, with n_recorded, probability and
+    repeats. ascertained, looks : `ascertainment` by exposure and by role. cascades, timing : `describe`.
+    """
+
+    definitions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    policies: pd.DataFrame = field(default_factory=pd.DataFrame)
+    misnumbered: pd.DataFrame = field(default_factory=pd.DataFrame)
+    ascertained: pd.DataFrame = field(default_factory=pd.DataFrame)
+    looks: pd.DataFrame = field(default_factory=pd.DataFrame)
+    cascades: pd.DataFrame = field(default_factory=pd.DataFrame)
+    timing: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+@dataclass(frozen=True)
 class StudyResults:
     """The results of one study. Every frame is tidy and unrounded; fractions are fractions, times are days.
 
@@ -62,6 +79,7 @@ class StudyResults:
     onset : relation, relation_earliest, n.
     notes : sentences that must be read with the results.
     quality : what the data say of themselves.
+    beyond : definitions, policies, misnumbered spines, looking and timing, beside the main figures.
     """
 
     registry: Registry
@@ -88,3 +106,4 @@ class StudyResults:
     onset: pd.DataFrame
     notes: list[str] = field(default_factory=list)
     quality: Quality = field(default_factory=Quality)
+    beyond: Beyond = field(default_factory=Beyond)

@@ -45,6 +45,7 @@ GROUPS = {
     "tier": "Definition of same-level refracture",
     "incomplete": "Incomplete patients",
     "deaths": "Late deaths",
+    "looks": "Imaging",
     "dates": "Imprecise dates",
 }
 
