@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import pandas as pd
 
-from cohort.atrisk.columns import codes, is_yes, level_codes
+from cohort.atrisk.columns import codes, is_yes
 from cohort.atrisk.looks import SHOWN_BY, looks
 from cohort.atrisk.members import Members
 from cohort.domain.clock import NEVER, BoolArray, IntArray, to_days
@@ -48,16 +48,16 @@ class Events:
 
 def counted(members: Members, sightings: pd.DataFrame) -> Events:
     """Every counted sighting. A refracture of a treated vertebra is split by what the vertebra was treated for."""
-    rows = sightings.loc[is_yes(sightings["counted"])]
-    patient = members.rows_of(rows, "sightings")
-    level = level_codes(rows["level"])
+    chosen = is_yes(sightings["counted"])
+    placed, rows = members.placed(sightings, "sightings"), sightings.loc[chosen]
+    patient, level = placed.patient[chosen], placed.level[chosen]
     relation = codes(rows["relation"], REFRACTURE_RELATIONS)
     treated_for = np.maximum(codes(rows["treated_for"], INDICATIONS), 0)
     untreated_role = relation - 1 + ROLES.index("adjacent")
     day = to_days(rows["date"])
     return Events(
         patient,
-        members.places(patient, level, "sightings"),
+        placed.place[chosen],
         level,
         day,
         relation,

@@ -188,7 +188,7 @@ def nearest_above(mask: IntArray, place: IntArray) -> IntArray:
     >>> nearest_above(np.array([0b10011]), np.array([4])).tolist()
     [1]
     """
-    return _highest_bit(mask & (spine.bit(place) - 1))
+    return spine.highest(mask & (spine.bit(place) - 1))
 
 
 def nearest_below(mask: IntArray, place: IntArray) -> IntArray:
@@ -198,12 +198,7 @@ def nearest_below(mask: IntArray, place: IntArray) -> IntArray:
     [4]
     """
     rest = mask & ~((spine.bit(place) << 1) - 1)
-    return _highest_bit(rest & -rest)
-
-
-def _highest_bit(mask: IntArray) -> IntArray:
-    # frexp is exact: a spine has fewer bits than a float's mantissa.
-    return np.frexp(mask.astype(np.float64))[1].astype(np.int64) - 1
+    return spine.highest(rest & -rest)
 
 
 def _attributed(members: Members, patient: IntArray, place: IntArray, day: IntArray) -> IntArray:

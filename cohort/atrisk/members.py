@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,15 @@ from cohort.domain.treated import TreatedHistory
 
 USUAL_THORACIC = 12
 USUAL_LUMBAR = 5
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Patient row, level code and position of every row of a table; int64, shape (n,)."""
+
+    patient: IntArray
+    level: IntArray
+    place: IntArray
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,7 @@ class Members:
     follow_up: FollowUp
     history: TreatedHistory
     looks: Looks | None = None
+    _placed: dict[int, tuple[pd.DataFrame, Placed]] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -92,6 +102,7 @@ class Members:
                 patient, place, day, indication_codes(augmentations), np.arange(len(augmentations), dtype=np.int64)
             ),
             seen,
+            {id(augmentations): (augmentations, Placed(patient, level, place))},
         )
 
     @property
@@ -102,6 +113,13 @@ class Members:
     def rows_of(self, frame: pd.DataFrame, name: str) -> IntArray:
         """The patient row of every row of a table."""
         return rows_of(self.ids, frame, name)
+
+    def placed(self, frame: pd.DataFrame, name: str) -> Placed:
+        """Patient, level and position of every row of a whole table, found once however often they are asked for."""
+        if id(frame) not in self._placed:  # the frame is held, so that its identity stays its own
+            patient, level = self.rows_of(frame, name), level_codes(frame["level"])
+            self._placed[id(frame)] = (frame, Placed(patient, level, self.places(patient, level, name)))
+        return self._placed[id(frame)][1]
 
     def places(self, patient: IntArray, level: IntArray, name: str) -> IntArray:
         """The position of level codes in the spines of their patients."""
@@ -122,10 +140,7 @@ def levels_at_risk(n_thoracic: IntArray, n_lumbar: IntArray, settings: AtRiskSet
             f"at_risk.first_level = '{settings.first_level}' lies below at_risk.last_level = '{last}'; "
             "the range runs from the head down: first_level = 'T4', last_level = 'L5'."
         )
-    mask = np.zeros(len(n_thoracic), dtype=np.int64)
-    for code in range(spine.CODE[settings.first_level], spine.CODE[last] + 1):
-        mask |= spine.bit(spine.position(np.full(len(mask), code), n_thoracic, n_lumbar))
-    return mask
+    return spine.range_at_risk(settings.first_level, settings.last_level, n_thoracic, n_lumbar)
 
 
 def _count(values: pd.Series, usual: int) -> IntArray:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from cohort.atrisk.columns import augmentation_days, is_yes, level_codes
+from cohort.atrisk.columns import augmentation_days, is_yes
 from cohort.atrisk.members import Members
 from cohort.atrisk.windows import Windows
 from cohort.domain import spine
@@ -56,34 +56,35 @@ def only_new_counts(members: Members, sightings: pd.DataFrame, off: Windows, stu
 def staged(members: Members, augmentations: pd.DataFrame) -> _Spans:
     """A staged level is off risk from the session that began its treatment until it is treated."""
     since = to_days(augmentations["staged_from"])
-    chosen = augmentations.loc[since != MISSING]
-    patient = members.rows_of(chosen, "augmentations")
-    place = members.places(patient, level_codes(chosen["level"]), "augmentations")
-    return key_of(patient, place), since[since != MISSING], augmentation_days(chosen)
+    chosen = since != MISSING
+    placed = members.placed(augmentations, "augmentations")
+    return (
+        key_of(placed.patient[chosen], placed.place[chosen]),
+        since[chosen],
+        augmentation_days(augmentations)[chosen],
+    )
 
 
 def healing(members: Members, sightings: pd.DataFrame, healing_days: int) -> _Spans:
     """A kept sighting, counted or not, takes its vertebra off risk until healed or augmented, whichever is sooner."""
-    kept = sightings.loc[is_yes(sightings["kept"])]
-    key, day = _vertebrae(members, kept)
+    kept = is_yes(sightings["kept"])
+    key, day = (values[kept] for values in _vertebrae(members, sightings))
     return key, day, np.minimum(day + healing_days, _next_augmentation(members.history, key, day))
 
 
 def excluded(members: Members, excluded_levels: pd.DataFrame) -> _Spans:
     """Levels that cannot fracture in the usual way, in (from, to]; a missing end means always."""
-    patient = members.rows_of(excluded_levels, "excluded_levels")
-    place = members.places(patient, level_codes(excluded_levels["level"]), "excluded_levels")
+    placed = members.placed(excluded_levels, "excluded_levels")
     return (
-        key_of(patient, place),
+        key_of(placed.patient, placed.place),
         to_days(excluded_levels["from"], BEFORE_INDEX),
         to_days(excluded_levels["to"], NEVER),
     )
 
 
 def _vertebrae(members: Members, sightings: pd.DataFrame) -> tuple[IntArray, IntArray]:
-    patient = members.rows_of(sightings, "sightings")
-    place = members.places(patient, level_codes(sightings["level"]), "sightings")
-    return key_of(patient, place), to_days(sightings["date"])
+    placed = members.placed(sightings, "sightings")
+    return key_of(placed.patient, placed.place), to_days(sightings["date"])
 
 
 def _next_augmentation(history: TreatedHistory, key: IntArray, day: IntArray) -> IntArray:

@@ -94,7 +94,7 @@ def split(key: IntArray, start: IntArray, stop: IntArray, point_key: IntArray, p
     >>> [a.tolist() for a in split(one, np.array([0]), np.array([10]), np.array([1, 1, 2]), np.array([4, 10, 5]))]
     [[0, 0], [0, 4], [4, 10]]
     """
-    days = np.unique(pack(point_key, point_day))
+    days = _growing(pack(point_key, point_day))
     low = np.searchsorted(days, pack(key, start), side="right")
     high = np.searchsorted(days, pack(key, stop), side="left")
     source, step = ragged(np.maximum(high - low, 0) + 1)
@@ -105,6 +105,14 @@ def split(key: IntArray, start: IntArray, stop: IntArray, point_key: IntArray, p
     before = step < (high - low)[source]
     end[before] = (days[low[source[before]] + step[before]] - zero[before]) if len(days) else end[before]
     return source, begin, end
+
+
+def _growing(values: IntArray) -> IntArray:
+    """Sorted and unique; what is so already costs one look."""
+    if len(values) and not (values[1:] > values[:-1]).all():
+        values = np.sort(values)
+        values = values[np.append(True, values[1:] != values[:-1])]
+    return values
 
 
 def ragged(counts: IntArray) -> tuple[IntArray, IntArray]:

@@ -95,11 +95,14 @@ def range_at_risk(first: str, last: str | None, n_thoracic: IntArray, n_lumbar: 
             raise DefinitionError(f"The range at risk names '{label}', which is no vertebra; write C1 to S1, as in T4.")
     if CODE[last_label] < CODE[first]:
         raise DefinitionError(f"The range at risk ends at {last_label}, above its start {first}; exchange the two.")
-    n_thoracic = np.asarray(n_thoracic, dtype=np.int64)
-    mask = np.zeros(n_thoracic.shape, dtype=np.int64)
+    # Few shapes of spine exist: the range is found once for each.
+    thoracic, lumbar = (shape.ravel() for shape in np.meshgrid(np.arange(16), np.arange(16), indexing="ij"))
+    of_shape = np.zeros(256, dtype=np.int64)
     for code in range(CODE[first], CODE[last_label] + 1):
-        mask |= bit(position(np.full(n_thoracic.shape, code), n_thoracic, n_lumbar))
-    return mask
+        of_shape |= bit(position(np.full(256, code), thoracic, lumbar))
+    shape = np.asarray(n_thoracic, dtype=np.int64) * 16 + np.asarray(n_lumbar, dtype=np.int64)
+    result: IntArray = of_shape[shape]
+    return result
 
 
 def common_places(mask: IntArray, n_thoracic: IntArray, n_lumbar: IntArray) -> IntArray:
@@ -154,18 +157,24 @@ def nearest(mask: IntArray, place: IntArray) -> tuple[IntArray, BoolArray, BoolA
     >>> distance.tolist(), above.tolist(), below.tolist()
     ([2], [True], [True])
     """
-    place = np.asarray(place, dtype=np.int64)
-    distance = np.full(place.shape, NO_DISTANCE, dtype=np.int64)
-    above = np.zeros(place.shape, dtype=bool)
-    below = np.zeros(place.shape, dtype=bool)
-    distance[holds(mask, place)] = 0
-    for step in range(1, len(LEVELS)):
-        open_ = distance == NO_DISTANCE
-        if not open_.any():
-            break
-        up = open_ & holds(mask, np.where(place - step >= 0, place - step, -1))
-        down = open_ & holds(mask, place + step)
-        above |= up
-        below |= down
-        distance[up | down] = step
-    return distance, above, below
+    mask, place = np.asarray(mask, dtype=np.int64), np.asarray(place, dtype=np.int64)
+    here = bit(place)
+    upper = highest(mask & (here - 1))
+    rest = mask & ~((here << 1) - 1)
+    lower = highest(rest & -rest)
+    up = np.where(upper >= 0, place - upper, NO_DISTANCE)
+    down = np.where(lower >= 0, lower - place, NO_DISTANCE)
+    within = (mask & here) != 0
+    distance = np.where(within, 0, np.minimum(up, down))
+    outside = ~within & (distance < NO_DISTANCE)
+    return distance, outside & (up == distance), outside & (down == distance)
+
+
+def highest(mask: IntArray) -> IntArray:
+    """The greatest position in each set, -1 for an empty one.
+
+    >>> highest(np.array([0b10011, 0])).tolist()
+    [4, -1]
+    """
+    # frexp is exact: a spine has fewer bits than a float's mantissa.
+    return np.frexp(mask.astype(np.float64))[1].astype(np.int64) - 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -98,9 +99,9 @@ def classify(
     judged = judge.unjudged(len(found))
     if judgement.enabled:
         assessments = as_arrays.table(tables, "assessments")
-        evidence = judge.Evidence(
-            treated, imaged, judge.pain_scores(assessments, patients), _new_fractures(listed, treated, relation)
-        )
+        # Without a film nothing can be judged, and nobody asks what else was newly fractured.
+        others = _new_fractures(listed, treated, relation) if len(imaged) else judge.NO_FRACTURES
+        evidence = judge.Evidence(treated, imaged, judge.pain_scores(assessments, patients), others)
         found, judged = _judge_all(found, listed, evidence, judgement)
 
     where = relate(treated.history, found.patient, found.place, found.day, reach=relation.reach)
@@ -261,7 +262,7 @@ def _frame(
         any_yes_of_the_day(finding, kept, repeat_of, found.day) for finding in (found.symptomatic, found.trauma)
     )
     treatment_id = _named(as_arrays.texts(treated.frame["augmentation_id"]), where.attributed)
-    columns = {
+    columns: dict[str, Any] = {
         "fracture_id": found.id,
         "patient_id": patients.ids[found.patient],
         "date": to_dates(found.day).to_numpy(),
@@ -304,7 +305,8 @@ def _frame(
         "source_row": found.source_row,
     }
     order = as_arrays.order_with_ties(pack(found.patient, found.day) * 32 + found.place, found.id)
-    return pd.DataFrame(columns)[list(SIGHTING_COLUMNS)].iloc[order].reset_index(drop=True)
+    # Each column is put in order by itself, and none is copied into a common block.
+    return pd.DataFrame({name: columns[name][order] for name in SIGHTING_COLUMNS}, copy=False)
 
 
 def _named(names: ObjectArray, index: IntArray) -> ObjectArray:

@@ -130,6 +130,10 @@ class NewFractures:
         return anywhere > here
 
 
+_NONE = np.zeros(0, dtype=np.int64)
+NO_FRACTURES: Final = NewFractures.of(_NONE, _NONE, _NONE)
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What judgement rests on."""

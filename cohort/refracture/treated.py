@@ -59,7 +59,9 @@ def treatments(augmentations: pd.DataFrame, patients: Patients) -> Treatments:
     first[1:] = (np.diff(patient) != 0) | (np.diff(day) != 0) | (np.diff(place) != 0)
     patient, place, code, day = patient[first], place[first], code[first], day[first]
 
-    frame = augmentations.iloc[order[first]].reset_index(drop=True)
+    rows = order[first]
+    as_it_is = len(rows) == len(augmentations) and bool((rows == np.arange(len(rows))).all())
+    frame = (augmentations if as_it_is else augmentations.iloc[rows]).reset_index(drop=True)
     indication = codes(frame["indication"], outcomes.INDICATIONS)
     indication = np.where(indication < 0, FOR_FRACTURE, indication)
     history = TreatedHistory.of(patient, place, day, indication, np.arange(len(patient), dtype=np.int64))
