@@ -15,6 +15,7 @@ import pandas as pd
 from cohort.domain.study import SourceTable, StudyDefinition
 from cohort.intake.checks import CHECKS
 from cohort.pipeline.stages import settings_frame
+from cohort.refracture import FORMULAS
 from cohort.tables.schema import CANONICAL, REQUIRED_TABLES, describe
 
 
@@ -117,6 +118,23 @@ def _example(case: dict[str, Any]) -> list[str]:
     return [f"Example: {case['why']} (`{case['table']}`{place}).", "", "```csv", *table.splitlines(), "```"]
 
 
+def measures() -> str:
+    """Every measure of a treated vertebra, from the formulas in the code."""
+    lines = [
+        "# Measures of treated vertebrae",
+        "",
+        "Written by `docs/build.py` from `cohort/refracture/formulas.py`. `cohort.measures(registry)` gives one row per treated",
+        "vertebra. Heights are millimetres, angles degrees, ratios and losses fractions; what cannot be told is missing, and a",
+        "missing finding never becomes no. How a source was read: [src] beyond the abstract, [abs] in an abstract, [sec] in a",
+        "secondary text, [unconfirmed] common use. [Readings 64 and 65](readings.md) give the boundaries.",
+        "",
+        "| column | formula | unit | source |",
+        "|---|---|---|---|",
+    ]
+    lines += [f"| `{one.column}` | {one.formula} | {one.unit} | {one.source} |" for one in FORMULAS]
+    return "\n".join(lines) + "\n"
+
+
 def validation() -> str:
     """What the numbers were held against, and how the simulations ended, from the stored runs."""
     clean, messy = (_stored_run(name) for name in ("coverage.json", "coverage_messy.json"))
@@ -190,6 +208,7 @@ PAGES = {
     "data-dictionary.md": data_dictionary,
     "study-file.md": study_file,
     "checks.md": checks,
+    "measures.md": measures,
     "validation.md": validation,
 }
 
