@@ -212,16 +212,28 @@ def explain(
 
 
 @app.command()
-def persontime(source: Source, out: OutFile, study: Study = None, force: Force = False) -> None:
-    """Vertebra-days at risk and refractures by level and role."""
+def persontime(
+    source: Source,
+    out: OutFile,
+    by: Annotated[
+        list[str] | None,
+        typer.Option("--by", metavar="SPLIT", help="calendar_year, age or since_procedure; may be given again."),
+    ] = None,
+    study: Study = None,
+    force: Force = False,
+) -> None:
+    """Vertebra-days at risk and refractures by level and role, and by further splits."""
     _may_write_file(out, force=force)
     _not_the_source(out, source)
     with progress() as say:
+        from cohort.atrisk import SPLITS
         from cohort.pipeline import person_time, read
 
+        if unknown := [one for one in by or [] if one not in SPLITS]:
+            raise UsageError(f"--by {unknown[0]} is not known; write {', '.join(SPLITS)}.")
         registry = read(_existing(source), study, progress=say)
         say("Counting time at risk")
-        _write_table(person_time(registry), out)
+        _write_table(person_time(registry, by or ()), out)
     _say_rejected(registry)
     raise typer.Exit(_code(registry))
 

@@ -81,6 +81,22 @@ def study_file() -> str:
     for section, rows in settings.groupby("section", sort=False):
         lines += ["", f"## `[{section}]`", "", "| setting | default | what |", "|---|---|---|"]
         lines += [f"| `{row.setting}` | {row.default or '(none)'} | {row.description} |" for row in rows.itertuples()]
+        if section == "population":
+            lines += [
+                "",
+                "Each `[[population.criteria]]` keeps patients by one thing known at entry: age, female, sex, t_score,",
+                "corticosteroids, anti_osteoporotic, prior_fractures, site, n_levels, technique, cement, volume_ml, cleft, leak,",
+                "height_restoration, or a column of patients whose timing is declared as index. What was known only afterwards is",
+                "refused. `at_least`, `at_most` and `one_of` may be combined.",
+                "",
+                "```toml",
+                "[[population.criteria]]",
+                'column = "t_score"',
+                "at_most = -2.5",
+                'missing = "keep"          # or "leave_out", the default',
+                'label = "osteoporosis by T-score"',
+                "```",
+            ]
     return "\n".join(lines) + "\n"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+from pydantic import BaseModel
 
 from cohort import atrisk, intake, refracture
 from cohort.domain.errors import DefinitionError
@@ -210,8 +211,10 @@ def settings_frame(study: StudyDefinition) -> pd.DataFrame:
 def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return "; ".join(f"{key}: {_text(item)}" for key, item in value.items())
+    if isinstance(value, BaseModel):
+        return _text(value.model_dump(exclude_defaults=True))
     if isinstance(value, tuple):
-        return ", ".join(_text(item) for item in value)
+        return ("; " if any(isinstance(item, BaseModel) for item in value) else ", ").join(map(_text, value))
     if value is None:
         return ""
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
