@@ -54,7 +54,7 @@ class Medication:
 
 
 def medication(members: Members, tables: Mapping[str, pd.DataFrame], study: StudyDefinition) -> Medication:
-    """The courses of every patient, joined where they overlap."""
+    """The courses of every patient, joined where they overlap or lie no more than the days of grace apart."""
     frame = tables["medications"]
     taken = _courses(members, frame, study.exposures)
     patient, start, stop = (taken[name].to_numpy(dtype=np.int64) for name in ("patient", "start", "stop"))
@@ -63,9 +63,10 @@ def medication(members: Members, tables: Mapping[str, pd.DataFrame], study: Stud
     dated = np.zeros(len(members), dtype=bool)
     dated[patient[steroid]] = True
     column = codes(tables["patients"]["corticosteroids"], YES_NO)
+    grace = study.exposures.grace_days
     return Medication(
-        Windows.union(patient[anti], start[anti], stop[anti]),
-        Windows.union(patient[steroid], start[steroid], stop[steroid]),
+        Windows.union(patient[anti], start[anti], stop[anti], bridging=grace),
+        Windows.union(patient[steroid], start[steroid], stop[steroid], bridging=grace),
         len(frame) > 0,
         dated,
         np.where(column < 0, np.nan, column),

@@ -25,15 +25,17 @@ class Windows:
     stop: IntArray
 
     @classmethod
-    def union(cls, key: IntArray, start: IntArray, stop: IntArray) -> Windows:
+    def union(cls, key: IntArray, start: IntArray, stop: IntArray, *, bridging: int = 0) -> Windows:
         """The days covered by any window of the same owner; empty windows vanish, touching ones become one.
+
+        bridging : days between two windows that still make them one; nothing is added to the last.
 
         >>> merged = Windows.union(np.array([1, 1, 1]), np.array([8, 0, 5]), np.array([9, 5, 7]))
         >>> merged.start.tolist(), merged.stop.tolist()
         ([0, 8], [7, 9])
         """
         filled = stop > start
-        key, start, stop = key[filled], start[filled], stop[filled]
+        key, start, stop = key[filled], start[filled], stop[filled] + bridging
         if not len(key):
             none = np.zeros(0, dtype=np.int64)
             return cls(none, none, none)
@@ -43,7 +45,8 @@ class Windows:
         reached = np.maximum.accumulate(pack(key, stop))
         opens = np.concatenate(([True], pack(key, start)[1:] > reached[:-1]))
         last = np.concatenate((np.flatnonzero(opens)[1:] - 1, [len(key) - 1]))
-        return cls(key[opens], start[opens], reached[last] - pack(key[last], np.zeros(len(last), dtype=np.int64)))
+        until = reached[last] - pack(key[last], np.zeros(len(last), dtype=np.int64))
+        return cls(key[opens], start[opens], until - bridging)
 
     def covers(self, key: IntArray, day: IntArray) -> BoolArray:
         """Whether some window of the owner holds on the day: start < day <= stop."""

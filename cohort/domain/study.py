@@ -167,6 +167,9 @@ class ExposureSettings(Section):
     drug_durations: dict[str, int] = Field(
         default_factory=dict, description="drug = days of action, over the shipped list"
     )
+    grace_days: Days = Field(
+        0, description="days between two courses of one kind of drug that do not interrupt it (the gap counts as taken)"
+    )
     junction: tuple[str, str] = Field(
         ("T11", "L2"),
         description="first and last vertebra of the thoracolumbar junction; authors differ (T10-L2, T11-L2, T12-L1)",

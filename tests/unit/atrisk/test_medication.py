@@ -157,3 +157,20 @@ def test_baseline_is_the_first_day_at_risk(cohort_of, start, stop, on):
             a          | alendronate | {start} | {stop}""",
     )
     assert case.baseline()["anti_osteoporotic"].tolist() == [on]
+
+
+@pytest.mark.parametrize(("grace_days", "changes"), [(0, [0, 100, 120, 200]), (19, [0, 100, 120, 200]), (20, [0, 200])])
+def test_a_gap_no_longer_than_the_grace_does_not_interrupt_a_drug(cohort_of, grace_days, changes):
+    case = cohort_of(
+        patients=ONE,
+        augmentations=L1,
+        medications="""
+            patient_id | drug        | start | stop
+            a          | alendronate | 0     | 100
+            a          | alendronate | 120   | 200""",
+        study=StudyDefinition().with_("exposures", grace_days=grace_days),
+    )
+    rows = case.vertebrae("treated")
+    assert sorted({*rows["entry"], *rows["exit"]}) == [*changes, 1000]
+    taken = rows.loc[rows["anti_osteoporotic"] == 1]
+    assert taken["exit"].max() == 200, "the grace adds nothing after the last course"
