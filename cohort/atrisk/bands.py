@@ -180,8 +180,11 @@ def _since_procedure(members: Members, augmentations: pd.DataFrame, days_since: 
         since = on - np.append(day, 0)[found]
         return np.where(mine, np.searchsorted(steps, since, side="left"), len(names) - 1).astype(np.int64)
 
+    n = len(day)
+    until = np.append(np.where(owner[1:] == owner[:-1], day[1:], NEVER), NEVER)[:n]
     cuts = np.concatenate([day, *(day + step for step in days_since)])
-    return Bands("since_procedure", names, np.tile(owner, 1 + len(days_since)), cuts, code)
+    within = cuts < np.tile(until, 1 + len(days_since))  # the next procedure begins the bands anew
+    return Bands("since_procedure", names, np.tile(owner, 1 + len(days_since))[within], cuts[within], code)
 
 
 def _year(day: IntArray) -> IntArray:

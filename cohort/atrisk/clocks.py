@@ -14,7 +14,7 @@ import pandas as pd
 
 from cohort.atrisk.columns import augmentation_days, level_codes
 from cohort.atrisk.covariates import vertebra_covariates
-from cohort.atrisk.endpoints import clock_rows, first_event_rows, occurrences
+from cohort.atrisk.endpoints import clock_rows, early_same, first_event_rows, occurrences
 from cohort.atrisk.events import SAME, clear_until, counted
 from cohort.atrisk.exposures import any_so_far, as_finding, exposures, findings
 from cohort.atrisk.followup import follow_up_table
@@ -118,7 +118,7 @@ def treated_vertebra_rows(
     if study.at_risk.washout_days:
         key = key_of(history.patient[unit], history.place[unit])
         unit = unit[~prevalent(members, sightings, key, washout_days=study.at_risk.washout_days)]
-    unit = unit[~np.isin(unit, _refractured_by_entry(members, sightings))]
+    unit = unit[~np.isin(unit, _refractured_by_entry(members, tables, sightings))]
 
     again = history.first_from(history.patient[unit], history.place[unit], history.day[unit] + 1)
     until = np.where(again >= 0, np.append(history.day, NEVER)[again], NEVER)
@@ -241,14 +241,10 @@ def _clock_of(line: IntArray, owner: IntArray, patient: IntArray, day: IntArray)
     return np.where(held, found, -1)
 
 
-def _refractured_by_entry(members: Members, sightings: pd.DataFrame) -> IntArray:
-    """Augmentations (of the history) whose vertebra had a refracture in their clock, but on or before entry."""
-    rows = sightings.loc[
-        sightings["not_counted_because"].eq("not_after_entry") & sightings["relation"].eq("same").to_numpy(dtype=bool)
-    ]
-    patient = members.rows_of(rows, "sightings")
-    place = members.places(patient, level_codes(rows["level"]), "sightings")
-    return members.history.latest(patient, place, to_days(rows["date"]))
+def _refractured_by_entry(members: Members, tables: Mapping[str, pd.DataFrame], sightings: pd.DataFrame) -> IntArray:
+    """Augmentations (of the history) whose vertebra had a refracture in their clock that only came too early."""
+    patient, place, day = early_same(members, tables, sightings)
+    return members.history.latest(patient, place, day)
 
 
 def _last_look(members: Members, patient: IntArray, place: IntArray) -> IntArray:

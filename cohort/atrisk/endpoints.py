@@ -13,11 +13,14 @@ from cohort.atrisk.columns import augmentation_days, codes, is_yes, level_codes
 from cohort.atrisk.events import SAME, clear_until, counted
 from cohort.atrisk.followup import follow_up_table, left_out
 from cohort.atrisk.members import Members
+from cohort.atrisk.offrisk import excluded
+from cohort.atrisk.windows import Windows
 from cohort.domain import spine
 from cohort.domain.clock import MISSING, NEVER, BoolArray, IntArray, to_dates, to_days
 from cohort.domain.errors import DefinitionError
 from cohort.domain.outcomes import INDICATIONS, REFRACTURE_RELATIONS
 from cohort.domain.study import StudyDefinition
+from cohort.domain.treated import key_of
 from cohort.tables.results import CountingProcess
 
 Endpoint = Literal["same", "adjacent", "remote", "retreated", "composite"]
@@ -193,7 +196,7 @@ def occurrences(
             patient, day, np.zeros(len(day), dtype=np.int64), day - 1, early_patient, early_day, (endpoint, "death")
         )
     events = counted(members, sightings).accepted(study.at_risk)
-    early_patient, early_day, early_relation = _early(members, sightings)
+    early_patient, early_day, early_relation = _early(members, tables, sightings)
     causes: tuple[str, ...] = (*REFRACTURE_RELATIONS, "several", "death")
     if endpoint != "composite":
         causes = (endpoint, "death")
@@ -207,19 +210,38 @@ def occurrences(
     )  # fmt: skip
 
 
-def _early(members: Members, sightings: pd.DataFrame) -> tuple[IntArray, IntArray, IntArray]:
+def early_same(
+    members: Members, tables: Mapping[str, pd.DataFrame], sightings: pd.DataFrame
+) -> tuple[IntArray, IntArray, IntArray]:
+    """Patient, place and day of same-level refractures, whatever the vertebra was treated for, that came too early."""
+    placed, day = members.placed(sightings, "sightings"), to_days(sightings["date"])
+    early = _only_too_early(members, tables, sightings) & sightings["relation"].eq("same").to_numpy(dtype=bool)
+    return placed.patient[early], placed.place[early], day[early]
+
+
+def _early(
+    members: Members, tables: Mapping[str, pd.DataFrame], sightings: pd.DataFrame
+) -> tuple[IntArray, IntArray, IntArray]:
     """Patient, day and relation of refractures on or before entry: what only came too early to count (readings no. 23).
 
     One at a vertebra treated for another reason than fracture has the relation -1: no endpoint of its own.
     """
-    patient = members.rows_of(sightings, "sightings")
+    early = _only_too_early(members, tables, sightings)
     relation = codes(sightings["relation"], REFRACTURE_RELATIONS)
-    place = members.places(patient, level_codes(sightings["level"]), "sightings")
-    too_early = (sightings["not_counted_because"] == "not_after_entry").to_numpy()
-    early = too_early & (relation >= 0) & spine.holds(members.levels[patient], place)
     for_fracture = np.maximum(codes(sightings["treated_for"], INDICATIONS), 0) == 0
     relation = np.where((relation == SAME) & ~for_fracture, -1, relation)
-    return patient[early], to_days(sightings["date"])[early], relation[early]
+    return members.placed(sightings, "sightings").patient[early], to_days(sightings["date"])[early], relation[early]
+
+
+def _only_too_early(members: Members, tables: Mapping[str, pd.DataFrame], sightings: pd.DataFrame) -> BoolArray:
+    """Sightings that would count but for their day: those of vertebrae out of range or excluded would not have."""
+    placed = members.placed(sightings, "sightings")
+    early = (sightings["not_counted_because"] == "not_after_entry").to_numpy(dtype=bool)
+    early &= sightings["relation"].isin(REFRACTURE_RELATIONS).to_numpy(dtype=bool)
+    early &= spine.holds(members.levels[placed.patient], placed.place)
+    barred = Windows.union(*excluded(members, tables["excluded_levels"]))
+    result: BoolArray = early & ~barred.covers(key_of(placed.patient, placed.place), to_days(sightings["date"]))
+    return result
 
 
 def _retreatments(members: Members, augmentations: pd.DataFrame) -> tuple[IntArray, IntArray, IntArray, IntArray]:

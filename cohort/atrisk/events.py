@@ -55,6 +55,8 @@ def counted(members: Members, sightings: pd.DataFrame) -> Events:
     treated_for = np.maximum(codes(rows["treated_for"], INDICATIONS), 0)
     untreated_role = relation - 1 + ROLES.index("adjacent")
     day = to_days(rows["date"])
+    # A film that met no cell judged nothing: it showed the vertebra, and not this fracture.
+    film = np.where(rows["judged_cell"].notna(), to_days(rows["film_date"], NEVER), NEVER)
     return Events(
         patient,
         placed.place[chosen],
@@ -64,7 +66,7 @@ def counted(members: Members, sightings: pd.DataFrame) -> Events:
         np.where(relation == SAME, treated_for, untreated_role),
         is_yes(rows["onset_unproven"]),
         to_days(rows["last_clear_date"]),
-        np.minimum(day, to_days(rows["film_date"], NEVER)),
+        np.minimum(day, film),
     )
 
 

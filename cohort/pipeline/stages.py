@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
@@ -183,7 +184,10 @@ def printed_sightings(sightings: pd.DataFrame) -> pd.DataFrame:
     frame = sightings.loc[:, list(CLASSIFY_COLUMNS)].copy()
     for name in ("distance", "days_since"):
         frame[name] = frame[name].astype("Int64")
-    frame["date"] = frame["date"].dt.strftime("%Y-%m-%d")
+    # Each day is written once, however many sightings it has; a missing one has the code -1 and stays missing.
+    codes, days = pd.factorize(frame["date"])
+    written = np.array([*days.strftime("%Y-%m-%d"), np.nan], dtype=object)
+    frame["date"] = written[codes]
     return frame
 
 

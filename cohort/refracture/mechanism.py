@@ -86,17 +86,22 @@ def cleft_developed(augmentations: pd.DataFrame, at_follow_up: IntArray) -> Tri:
 
 
 def cleft_at_follow_up(films: Films, treated: Treatments, row: IntArray, day: IntArray, *, film_days: int) -> IntArray:
-    """What films after a treatment tell of a cleft, up to `film_days` after the sighting, or its next treatment.
+    """What films after a treatment tell of a cleft at the time of a sighting.
 
-    row : row in `treated`. day : of the sighting. Any yes is yes, else any no is no; MISSING_FINDING without a film.
+    row : row in `treated`. day : of the sighting. Yes where any film up to `film_days` after the sighting, or its next
+    treatment, shows one. No only where none does and one within `film_days` of the sighting says no: a film of the week
+    after treatment rules out no cleft of the next year. MISSING_FINDING otherwise.
     """
     patient, place, treated_on = treated.patient[row], treated.place[row], treated.day[row]
     again = treated.history.first_from(patient, place, treated_on + 1)
     next_treated = np.where(again >= 0, np.append(treated.day, NEVER)[again], NEVER)
     key = key_of(patient, place)
-    start, stop = films.line.after(key, treated_on), films.line.after(key, np.minimum(next_treated, day + film_days))
-    most = -lowest_between(-films.cleft.astype(np.float64), start, stop)
-    return np.where(np.isfinite(most), most, MISSING_FINDING).astype(np.int64)
+    stop = films.line.after(key, np.minimum(next_treated, day + film_days))
+    any_film = films.line.after(key, treated_on)
+    near_film = np.maximum(any_film, films.line.at_or_after(key, day - film_days))
+    most = -lowest_between(-films.cleft.astype(np.float64), any_film, stop)
+    near = -lowest_between(-films.cleft.astype(np.float64), near_film, stop)
+    return np.select([most == YES, near == NO], [YES, NO], MISSING_FINDING).astype(np.int64)
 
 
 def mechanisms(augmentations: pd.DataFrame, at_follow_up: IntArray) -> ObjectArray:

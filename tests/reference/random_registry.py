@@ -258,6 +258,62 @@ def _patient(draw: _Draw, patient_id: str, scores_a_day: int) -> dict[str, list[
     return rows
 
 
+LEAKS = (
+    "none", "disc", "disc_superior", "disc_inferior", "disc_superior;disc_inferior", "disc;disc_inferior", "venous",
+    "epidural;disc_superior", "paravertebral",
+)  # fmt: skip
+
+
+def _enrich(draw: _Draw, rows: dict[str, list[Row]]) -> None:
+    """What carries no rule of relation: births, leaks, cement, heights, studies, drugs. Drawn apart, so that the days
+    and levels of a seed stay what they are."""
+    sessions: dict[str, list[date]] = {}
+    for row in rows["augmentations"]:
+        sessions.setdefault(row["patient_id"], []).append(row["date"] or FIRST_DAY)
+        expected = draw.one((25.0, 25.0, 20.0, None))
+        row.update(
+            leak=draw.one((None, *LEAKS)),
+            cement=draw.one((None, "pmma", "bioactive")),
+            volume_ml=draw.one((None, 2.5, 4.0)),
+            anterior_mm_before=draw.one((None, 15.0, 18.0, 25.0)),
+            anterior_mm_reference=expected,
+        )
+    for patient in rows["patients"]:
+        days = sessions.get(patient["patient_id"], [FIRST_DAY])
+        around = days + [row["date"] for row in rows["fractures"] if row["patient_id"] == patient["patient_id"]]
+        if draw.chance(0.6):
+            turn = draw.near(around, back=0.3)
+            birth = turn - timedelta(days=draw.one((365 * 65 + 16, 365 * 75 + 18, 365 * 85 + 21)))
+            patient["birth_date"] = date(1944, 2, 29) if draw.chance(0.15) else birth
+        if draw.chance(0.3):
+            patient["age_at_index"] = draw.one((None, 64.5, 74.9, 84.75, 65.0))
+        spine_of = [f"T{k}" for k in range(4, (patient["n_thoracic"] or 12) + 1)]
+        spine_of += [f"L{k}" for k in range(1, (patient["n_lumbar"] or 5) + 1)]
+        last_day = patient["death_date"] or date.max
+        for _ in range(draw.one((0, 0, 1, 2, 4))):
+            first, last = sorted(draw.rng.choice(len(spine_of), size=2))
+            seen = draw.near(around, back=0.2)
+            whole = draw.chance(0.9)
+            if seen <= last_day:
+                rows["imaging_studies"].append(
+                    {
+                        "patient_id": patient["patient_id"],
+                        "date": seen,
+                        "modality": draw.one((None, "mri", "ct")),
+                        "first_level": spine_of[first] if whole else None,
+                        "last_level": spine_of[last],
+                        "protocol": draw.one((None, "scheduled", "symptom", "unknown")),
+                    }
+                )
+        for _ in range(draw.one((0, 0, 0, 1, 2))):
+            start = draw.near(around, back=0.3)
+            stop = start + timedelta(days=draw.number(0, 90)) if draw.chance(0.7) else None
+            drug = draw.one(("alendronate", "zoledronate", "prednisolone", "denosumab"))
+            rows["medications"].append(
+                {"patient_id": patient["patient_id"], "drug": drug, "start": start, "stop": stop}
+            )  # fmt: skip
+
+
 def _ids(draw: _Draw, n: int) -> list[str]:
     """Ids whose order as text is neither their order as numbers nor that of the file."""
     numbers = draw.rng.permutation(np.arange(1, 2 * n + 1))[:n]
@@ -275,6 +331,7 @@ def random_registry(n_patients: int, seed: int, *, scores_a_day: int = 1) -> dic
     for patient_id in _ids(draw, n_patients):
         for name, mine in _patient(draw, patient_id, scores_a_day).items():
             rows[name] += mine
+    _enrich(_Draw(np.random.default_rng([seed, 1])), rows)
     for name, key in (("augmentations", "augmentation_id"), ("fractures", "fracture_id")):
         for row, made in zip(rows[name], _ids(draw, len(rows[name])), strict=True):
             row[key] = made

@@ -39,6 +39,7 @@ SIGHTINGS = (
     Column("onset_unproven", "yes_no", ""),
     Column("last_clear_date", "date", ""),
     Column("film_date", "date", ""),
+    Column("judged_cell", "text", ""),
     Column("kept", "yes_no", ""),
     Column("not_counted_because", "vocabulary", "", vocabulary=outcomes.NOT_COUNTED),
 )

@@ -46,7 +46,7 @@ cement_endplate=none fracture_filled=missed                 |          | endplat
 def test_mechanisms(case, classified):
     row = {**SOUND, **dict(word.split("=") for word in case.differs.split())}
     given = " ".join(f"{key}={value}" for key, value in row.items() if value)
-    film = f"50 film L1 cleft={case.film}" if case.film else ""
+    film = f"95 film L1 cleft={case.film}" if case.film else ""
     found = classified(
         f"patient a\n0 treat L1 {given}\n{film}\n100 fracture L1 kind=progression", judgement={"enabled": False}
     )
@@ -72,6 +72,25 @@ def test_follow_up_of_a_cleft(case, classified):
         judgement={"enabled": False},
     )
     assert ("cleft_developed" in found["L1@100"].mechanisms) == (case.developed == "yes")
+
+
+NO_CLEFT_AT_FOLLOW_UP = """
+history                                         | mechanisms   | why
+70 film L1 cleft=no                             | unexplained  | thirty days before the sighting
+69 film L1 cleft=no                             | not_recorded | an early film rules out no later cleft
+130 film L1 cleft=no                            | unexplained  | thirty days after it
+69 film L1 cleft=no; 95 film L1 cleft=not_assessable | not_recorded | the near one cannot tell
+80 film L1 cleft=no; 95 film L1 cleft=not_assessable | unexplained  | one of the near ones can
+"""
+
+
+def test_no_cleft_at_follow_up(case, classified):
+    sound = " ".join(f"{key}={value}" for key, value in SOUND.items())
+    history = case.history.replace(";", chr(10))
+    found = classified(
+        f"patient a\n0 treat L1 {sound}\n100 fracture L1 kind=progression\n{history}", judgement={"enabled": False}
+    )
+    assert found["L1@100"].mechanisms == case.mechanisms
 
 
 WHO_HAS_MECHANISMS = """
