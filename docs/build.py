@@ -6,11 +6,17 @@ python docs/build.py
 from __future__ import annotations
 
 import json
+import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import spec_pages
 
 from cohort.domain.study import SourceTable, StudyDefinition
 from cohort.intake.checks import CHECKS
@@ -220,7 +226,23 @@ def _coverage_table(frame: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def definitions() -> str:
+    """The rules, written by hand, each chapter of cases under the rules that it shows."""
+    text = (Path(__file__).parent / "definitions.md").read_text(encoding="utf-8")
+    return re.sub(
+        r"(<!-- cases: (.+?) -->\n).*?(<!-- end of cases -->)",
+        lambda found: (
+            f"{found[1]}\n<details><summary>Cases: {found[2]}</summary>\n\n"
+            f"{spec_pages.chapter_table(found[2])}\n\n</details>\n\n{found[3]}"
+        ),
+        text,
+        flags=re.DOTALL,
+    )
+
+
 PAGES = {
+    "definitions.md": definitions,
+    "mechanisms.md": spec_pages.mechanisms_page,
     "data-dictionary.md": data_dictionary,
     "study-file.md": study_file,
     "checks.md": checks,

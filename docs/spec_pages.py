@@ -10,21 +10,6 @@ from typing import Any
 
 SPEC = Path(__file__).parents[1] / "tests" / "spec"
 
-_CASES_HEAD = """# The rules as cases
-
-Written by `docs/spec_pages.py` from `tests/spec/cases.toml`. Each line is a patient, whom
-`tests/spec/test_cases_as_tables.py` classifies, holding the answer against the right-hand column. The rules in
-words: [definitions.md](definitions.md), sections 4 to 7.
-
-**How to read a line.** Days are counted from day 0, the first dated treatment of most patients; *undated* was
-treated before the registry began. What a bracket does not say was not recorded; a treatment without a stated
-indication counts as one for fracture. The patient is followed to day 365, has 12 thoracic and 5 lumbar vertebrae,
-and every setting has its default, unless the line says otherwise. *Clear on day*: the last film without the
-fracture. Heights are anterior, in millimetres; kyphosis in degrees; pain from 0 to 10. The result lists every
-sighting, and of each what the case is about; a repeat is not counted. *Implied* comes from an augmentation that no
-recorded fracture explains, *film of* from a film. Days and events are vertebra-days at risk and counted refractures
-in the role named."""
-
 _MECHANISMS_HEAD = """# Why the first procedure failed: the tables
 
 Written by `docs/spec_pages.py` from `tests/spec/mechanisms.toml`; `tests/spec/test_mechanism_tables.py` holds every
@@ -39,17 +24,6 @@ Every mechanism that is yes, in the order above. Where none is: `not_recorded` i
 else `unexplained`."""
 
 _ANSWERS = {"yes": "**yes**", "no": "no", "?": "*cannot be told*"}
-
-
-def cases_page() -> str:
-    """Every case of `cases.toml`, a table for each chapter."""
-    chapters = _read("cases.toml")["chapter"]
-    n = sum(len(chapter["case"]) for chapter in chapters)
-    lines = [_CASES_HEAD, "", f"{n} cases in {len(chapters)} chapters:", ""]
-    lines += [f"- [{chapter['title']}](#{_anchor(chapter['title'])})" for chapter in chapters]
-    for chapter in chapters:
-        lines += ["", f"## {chapter['title']}", "", chapter["text"], "", chapter_table(chapter["title"])]
-    return "\n".join(lines) + "\n"
 
 
 def chapter_table(title: str) -> str:
@@ -78,10 +52,6 @@ def mechanisms_page() -> str:
 
 def _read(name: str) -> dict[str, Any]:
     return tomllib.loads((SPEC / name).read_text(encoding="utf-8"))
-
-
-def _anchor(title: str) -> str:
-    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
 def _case(case: dict[str, Any]) -> str:
