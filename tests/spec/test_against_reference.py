@@ -14,6 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "reference"))
 import agree
+import compare_rows
 from random_registry import canonical, random_registry, tables_of
 
 from cohort.domain.study import StudyDefinition
@@ -58,6 +59,19 @@ def test_they_agree_under_other_settings(setting, seed):
 def test_days_of_healed_vertebrae_and_unproven_events_agree_patient_by_patient(seed):
     found, _ = agree.compare_person_time_by_patient(random_registry(N_PATIENTS, seed), agree.DEFAULT)
     assert not found, sentences(found)
+
+
+ROW_SETTINGS = ["defaults", "reach 2", "radiographic tier", *agree.ROW_SETTINGS]
+
+
+@pytest.mark.parametrize("setting", ROW_SETTINGS)
+@pytest.mark.parametrize("comparison", compare_rows.COMPARISONS)
+def test_rows_of_every_unit_and_split_agree(setting, comparison):
+    study = (agree.SETTINGS | agree.ROW_SETTINGS)[setting]
+    seed = 4000 + 10 * ROW_SETTINGS.index(setting)
+    found, compared = compare_rows.COMPARISONS[comparison](random_registry(N_PATIENTS // 4, seed), study)
+    assert not found, sentences(found)
+    assert compared > 10
 
 
 @pytest.mark.parametrize("setting", agree.SETTINGS)
