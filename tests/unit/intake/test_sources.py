@@ -102,7 +102,7 @@ def test_reading_line_by_line_and_record_by_record_agree(lines, header, end, las
         return
     header_, columns, rows, ragged = text_files._read_records(text, ";", "x.csv", 0)
     assert fast[0] == header_
-    assert [column.tolist() for column in fast[1]] == [column.tolist() for column in columns]
+    assert [column.cells.tolist() for column in fast[1]] == [column.cells.tolist() for column in columns]
     assert fast[2].tolist() == rows.tolist()
     assert fast[3] == ragged
 
