@@ -140,17 +140,19 @@ def birthdays(members: Members, tables: Mapping[str, pd.DataFrame], ages: Sequen
 def _calendar_year(members: Members) -> Bands:
     time = members.follow_up
     followed = np.flatnonzero(time.has_time & (time.entry != NEVER))
-    first, last = _year(time.entry[followed] + 1), _year(time.exit[followed])
+    # A late death may close follow-up (`death_closes`), so cuts reach as far as it.
+    ends_by = np.maximum(time.exit, members.death)[followed]
+    first, last = _year(time.entry[followed] + 1), _year(ends_by)
     least, most = int(first.min(initial=9999)), int(last.max(initial=0))
     who, step = ragged(last - first)
-    ends = (first[who] + step - 1969).astype("datetime64[Y]").astype("datetime64[D]").astype(np.int64) - 1
+    cuts = (first[who] + step - 1969).astype("datetime64[Y]").astype("datetime64[D]").astype(np.int64) - 1
     names = (*(str(year) for year in range(least, most + 1)), UNKNOWN)
 
     def code(patient: IntArray, day: IntArray) -> IntArray:
         year = _year(day)
         return np.where((year >= least) & (year <= most), year - least, len(names) - 1)
 
-    return Bands("calendar_year", names, followed[who], ends, code)
+    return Bands("calendar_year", names, followed[who], cuts, code)
 
 
 def _age(members: Members, tables: Mapping[str, pd.DataFrame], ages: Sequence[int]) -> Bands:

@@ -87,7 +87,16 @@ def declared(tables: Mapping[str, pd.DataFrame], study: StudyDefinition) -> dict
                 f"[tables.patients.timing] declares '{name}', which is no column of patients; "
                 "correct the name, or move the column to the table patients."
             )
-    return {name: patients[name] for name in study.known_at_index}
+    return {name: _numbers_if_all_are(patients[name]) for name in study.known_at_index}
+
+
+def _numbers_if_all_are(values: pd.Series) -> pd.Series:
+    """A carried column as float64 where every value is a number, with either decimal mark; else as it is written."""
+    if pd.api.types.is_numeric_dtype(values):
+        return values
+    numbers = pd.to_numeric(values.astype("string").str.replace(",", ".", regex=False), errors="coerce")
+    all_are = bool((numbers.notna() == values.notna()).all() and values.notna().any())
+    return numbers.astype("float64") if all_are else values
 
 
 def _by_entry(members: Members, first_day: IntArray) -> IntArray:

@@ -117,7 +117,8 @@ def treated_vertebra_rows(
     unit = np.flatnonzero(wanted)
     if study.at_risk.washout_days:
         key = key_of(history.patient[unit], history.place[unit])
-        unit = unit[~prevalent(members, sightings, key, washout_days=study.at_risk.washout_days)]
+        late = history.day[unit] > time.entry[history.patient[unit]]
+        unit = unit[late | ~prevalent(members, sightings, key, washout_days=study.at_risk.washout_days)]
     unit = unit[~np.isin(unit, _refractured_by_entry(members, tables, sightings))]
 
     again = history.first_from(history.patient[unit], history.place[unit], history.day[unit] + 1)
@@ -197,8 +198,7 @@ def changing_rows(
     origin = to_days(base["origin_date"])
     start, stop = base["entry"].to_numpy() + origin, base["exit"].to_numpy() + origin
     taken = medication(members, tables, study)
-    session_patient, session_day = members.history.sessions()
-    changed = [(session_patient, session_day), taken.changes()]
+    changed = [members.history.sessions(), taken.changes()]
     points = [np.concatenate(parts) for parts in zip(*changed, strict=True)]
     source, start, stop = split(patient, start, stop, points[0], points[1])
     ended = stop == (base["exit"].to_numpy() + origin)[source]
@@ -208,9 +208,9 @@ def changing_rows(
     frame["cause"] = np.where(ended, frame["cause"], 0)
     frame["lower"] = frame["lower"].where(ended)
     cleft, leak, restoration = any_so_far(members, findings(augmentations), who, stop)
-    line = pack(session_patient, session_day)
+    owner, day, _ = procedures(members, augmentations, merge_staged=False)
     frame["n_levels"] = np.bitwise_count(members.history.mask_before(who, stop)).astype(np.int64)
-    frame["n_procedures"] = np.searchsorted(line, pack(who, stop)) - np.searchsorted(session_patient, who)
+    frame["n_procedures"] = np.searchsorted(pack(owner, day), pack(who, stop)) - np.searchsorted(owner, who)
     frame["cleft"], frame["leak"] = as_finding(cleft), as_finding(leak)
     frame["height_restoration"] = restoration
     frame["corticosteroids"] = taken.corticosteroids_on(who, stop)
@@ -226,12 +226,14 @@ def procedures(
     staged = (to_days(augmentations["staged_from"]) != MISSING) & merge_staged
     counts = (day != BEFORE_INDEX) & (level != spine.SACRUM_CODE)
     patient = members.rows_of(augmentations, "augmentations")
-    packed, first, inverse, n_levels = np.unique(
+    _, first, inverse, n_levels = np.unique(
         pack(patient[counts], day[counts]), return_index=True, return_inverse=True, return_counts=True
     )
-    begins = np.zeros(len(packed), dtype=bool)
+    owner = patient[counts][first]
+    # The patient's first procedure has nothing of C1-L6 before it to finish.
+    begins = np.append(True, owner[1:] != owner[:-1])[: len(owner)]
     begins[inverse[~staged[counts]]] = True
-    return patient[counts][first][begins], day[counts][first][begins], n_levels[begins].astype(np.int64)
+    return owner[begins], day[counts][first][begins], n_levels[begins].astype(np.int64)
 
 
 def _clock_of(line: IntArray, owner: IntArray, patient: IntArray, day: IntArray) -> IntArray:

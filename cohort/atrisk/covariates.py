@@ -53,6 +53,8 @@ def vertebra_covariates(
         "corticosteroids": taken.corticosteroids_on(patient, stop),
         "anti_osteoporotic": taken.anti_osteoporotic_on(patient, stop),
         "prior_fractures": fixed["prior_fractures"].to_numpy()[patient],
+        "site": tables["patients"]["site"].to_numpy(dtype=object)[patient],
+        "n_levels": np.bitwise_count(members.history.mask_before(patient, stop)).astype(np.int64),
         "thoracolumbar": spine.holds(junction[patient], place).astype(np.float64),
     }
     for name, values in declared(tables, study).items():

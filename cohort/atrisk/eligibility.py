@@ -13,6 +13,9 @@ from cohort.domain.clock import BoolArray
 from cohort.domain.errors import DefinitionError
 from cohort.domain.study import Criterion, StudyDefinition
 
+# Held as 1 and 0 for models; whoever writes a criterion writes the registry's own words.
+YES_OR_NO = ("corticosteroids", "anti_osteoporotic", "female")
+
 
 def reason(criterion: Criterion) -> str:
     """Why a patient who fails a criterion is left out.
@@ -24,8 +27,13 @@ def reason(criterion: Criterion) -> str:
 
 
 def reasons(study: StudyDefinition) -> list[str]:
-    """Why patients may be left out by the criteria of a study, in the order applied."""
-    return [reason(criterion) for criterion in study.population.criteria]
+    """Why patients may be left out by the criteria of a study, in the order applied; no two alike."""
+    found: list[str] = []
+    for criterion in study.population.criteria:
+        words = reason(criterion)
+        same = sum(one == words or one.startswith(f"{words} (") for one in found)
+        found.append(f"{words} ({same + 1})" if same else words)
+    return found
 
 
 def failed(
@@ -45,7 +53,7 @@ def failed(
         refuse_future_inclusion(criterion.column, tables["patients"].columns, study)
     known = baseline(tables, augmentations, study)
     known["sex"] = tables["patients"]["sex"].to_numpy()
-    return {reason(criterion): _fails(known, criterion) for criterion in criteria}
+    return dict(zip(reasons(study), (_fails(known, criterion) for criterion in criteria), strict=True))
 
 
 def _fails(known: pd.DataFrame, criterion: Criterion) -> BoolArray:
@@ -69,6 +77,8 @@ def _fails(known: pd.DataFrame, criterion: Criterion) -> BoolArray:
         if criterion.at_most is not None:
             fails |= numbers > criterion.at_most
     if criterion.one_of is not None:
+        if criterion.column in YES_OR_NO:
+            values = values.map({1.0: "yes", 0.0: "no"})
         fails |= ~values.astype(object).map(_written).isin(criterion.one_of).to_numpy(dtype=bool)
     return np.where(missing, criterion.missing == "leave_out", fails)
 

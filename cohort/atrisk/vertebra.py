@@ -48,9 +48,9 @@ def vertebra_rows(
     lies in (lower, exit]), origin_date, patient_id, role, level, then the covariates: cleft and leak (no,
     not_assessable, yes or missing; whose they are is said in `exposures`), n_treated_neighbours, height_restoration
     (fraction), technique, cement, volume_ml, age, female, t_score, corticosteroids, anti_osteoporotic (current on the
-    days of the row), prior_fractures, thoracolumbar (junction), and the columns of patients that the study declares as
-    known at index. A gap between the rows of a vertebra is time off risk or in another role; durations and events add
-    up to `person_time`, unless a washout leaves vertebrae out.
+    days of the row), prior_fractures, site, n_levels (treated so far), thoracolumbar (junction), and the columns of
+    patients that the study declares as known at index. A gap between the rows of a vertebra is time off risk or in
+    another role; durations and events add up to `person_time`, unless a washout leaves vertebrae out.
 
     Raises DefinitionError for another role.
     """

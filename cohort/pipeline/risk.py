@@ -44,7 +44,8 @@ COVARIATE_SCALE = {"age": 0.1, "height_restoration": 10.0}
 
 
 def coded(frame: pd.DataFrame) -> pd.DataFrame:
-    """Covariates as numbers: findings yes/no as 1/0, not assessable and missing as NaN; age per 10 years.
+    """Covariates for models: findings yes/no as 1/0, not assessable and missing as NaN; age per 10 years; words as
+    categories in alphabetical order, the first the reference.
 
     >>> coded(pd.DataFrame({"cleft": ["yes", "no", "not_assessable"], "age": [70.0, 80.0, 90.0]}))["cleft"].tolist()
     [1.0, 0.0, nan]
@@ -56,6 +57,9 @@ def coded(frame: pd.DataFrame) -> pd.DataFrame:
     for name, scale in COVARIATE_SCALE.items():
         if name in frame:
             frame[name] = frame[name].astype("float64") * scale
+    for name in frame.columns.difference(["patient_id", "level", "role"]):
+        if frame[name].dtype == object:
+            frame[name] = pd.Categorical(frame[name].astype("string"))
     return frame
 
 

@@ -359,7 +359,9 @@ def procedure_days(patient: Patient) -> list[date]:
 
 
 def is_all_staged(patient: Patient, day: date) -> bool:
-    """A procedure of whose augmentations (C1-L6) every one is staged."""
+    """A procedure of whose augmentations (C1-L6) every one is staged; the first has nothing before it to finish."""
+    if day == procedure_days(patient)[0]:
+        return False
     here = [a for a in patient.augmentations if a.day == day and a.level != "S1"]
     return all(staged_from(patient, augmentation) is not None for augmentation in here)
 
@@ -458,7 +460,7 @@ def treated_vertebra(one: Followed, augmentation: Augmentation) -> list[Row]:
     next_one = min(later, default=date.max)
     events = [event for event in one.counted if event.level == level and origin < event.day <= next_one]
     early = [event for event in early_events(one) if event.level == level and origin < event.day <= next_one]
-    if early or is_prevalent(one, level):
+    if early or (origin <= entry and is_prevalent(one, level)):
         return []
     first = min((event.day for event in events), default=date.max)
     days = [day for day in days_at_risk(one, level) if origin < day <= min(next_one, first)]

@@ -290,11 +290,6 @@ def test_an_empty_registry_has_no_bands(cohort_of, by):
     assert pieces(case, case.first_events("composite"), *by) == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="calendar bands end with the year of follow_up_end: a death after it that closes follow-up "
-    "(at_risk.death_closes) leaves its row uncut and in the band 'unknown'",
-)
 def test_a_follow_up_closed_by_a_late_death_is_split_to_its_end(cohort_of):
     study = StudyDefinition().with_("at_risk", death_closes=True)
     case = one(cohort_of, start=360, end=364, death_date=370, study=study)

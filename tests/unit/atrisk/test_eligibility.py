@@ -139,11 +139,6 @@ def test_a_criterion_that_says_nothing_is_refused():
         Criterion(column="t_score")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="baseline holds corticosteroids as 1 and 0, so that one_of = ['no'], the registry's own word, leaves "
-    "everybody out without a word (one_of = ['0'] keeps them)",
-)
 def test_yes_and_no_are_words_of_a_criterion(cohort_of):
     patients = """
         patient_id | follow_up_end | corticosteroids
@@ -152,11 +147,6 @@ def test_yes_and_no_are_words_of_a_criterion(cohort_of):
     assert kept(of(cohort_of, patients, {"column": "corticosteroids", "one_of": ("no",)})) == ["b"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=DefinitionError,
-    reason="carried columns are text, also where all of it is numbers, so that no declared column can have bounds",
-)
 def test_a_declared_column_of_numbers_may_have_bounds(cohort_of):
     patients = """
         patient_id | follow_up_end | bmi
@@ -229,10 +219,6 @@ def test_who_is_not_eligible_has_no_rows_but_stays_in_person_time(cohort_of):
     assert case.first_left_out("composite") == {"not eligible: t_score at most -2.5": 2}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="`eligibility.failed` keys criteria by their reason: of two with one label only the last is applied",
-)
 def test_two_criteria_of_one_label_are_both_applied(cohort_of):
     label = {"label": "osteoporotic adults"}
     assert kept(of(cohort_of, ORDER, {**AGE, **label}, {**SCORE, **label})) == ["a"]
@@ -363,12 +349,6 @@ def test_a_declared_covariate_may_be_adjusted_for(tables):
     cohort.pipeline.risk.check_adjustment(cohort.pipeline.prepare(Registry.of(tables, study)))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=KeyError,
-    reason="check_adjustment allows every column of the baseline; rows of vertebrae lack n_levels and site, and the "
-    "hazards end in a KeyError",
-)
 @pytest.mark.parametrize("name", ["n_levels", "site"])
 def test_what_may_be_adjusted_for_can_be_fitted_or_is_refused(tables, name):
     study_cohort = cohort.pipeline.prepare(Registry.of(tables, adjusted_for(name)))

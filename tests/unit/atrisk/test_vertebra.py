@@ -17,7 +17,7 @@ L1 = """
 COLUMNS = """
     id cluster entry exit cause weight stratum lower origin_date patient_id role level cleft leak n_treated_neighbours
     height_restoration technique cement volume_ml age female t_score corticosteroids anti_osteoporotic
-    prior_fractures thoracolumbar
+    prior_fractures site n_levels thoracolumbar
 """
 
 
