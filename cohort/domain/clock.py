@@ -27,7 +27,9 @@ def to_days(dates: pd.Series, missing: int = MISSING) -> IntArray:
     >>> to_days(pd.Series(pd.to_datetime(["1970-01-02", None]))).tolist()
     [1, -2147483648]
     """
-    values = pd.to_datetime(dates).to_numpy(dtype="datetime64[D]")
+    # pandas looks at every value of what are dates already before it hands them back.
+    parsed = dates if dates.dtype.kind == "M" else pd.to_datetime(dates)
+    values = parsed.to_numpy(dtype="datetime64[D]")
     days = values.astype(np.int64)
     days[np.isnat(values)] = missing
     return days

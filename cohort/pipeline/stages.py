@@ -186,8 +186,8 @@ def printed_sightings(sightings: pd.DataFrame) -> pd.DataFrame:
         frame[name] = frame[name].astype("Int64")
     # Each day is written once, however many sightings it has; a missing one has the code -1 and stays missing.
     codes, days = pd.factorize(frame["date"])
-    written = np.array([*days.strftime("%Y-%m-%d"), np.nan], dtype=object)
-    frame["date"] = written[codes]
+    written = pd.Series([*pd.DatetimeIndex(days).strftime("%Y-%m-%d"), np.nan], dtype=object)
+    frame["date"] = written.to_numpy()[codes]
     return frame
 
 
