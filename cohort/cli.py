@@ -355,9 +355,11 @@ def _write_table(frame: pd.DataFrame, path: Path) -> None:
     if path.suffix == ".parquet":
         frame.to_parquet(partial, index=False)
     else:
-        from cohort.tables.safe_csv import guard
+        from cohort.tables.safe_csv import guard, write_unquoted
 
-        guard(frame).to_csv(partial, index=False, lineterminator="\n")
+        frame = guard(frame)
+        if not write_unquoted(frame, partial):
+            frame.to_csv(partial, index=False, lineterminator="\n")
     partial.replace(path)
 
 

@@ -94,9 +94,10 @@ def duplicates(draft: Draft) -> None:
     """Reject every exact duplicate, as written, of an earlier row that would be accepted."""
     open_rows = np.flatnonzero(draft.ledger.open)
     values = draft.mapped.values
-    # Equal rows are first sought by their keys alone; only those are compared in full.
+    # Equal rows are first sought by their keys alone, whose codes are equal where their texts are; only those are
+    # compared in full.
     keys = [name for name in ("patient_id", "date", "level", "drug", "start") if name in values]
-    frame = pd.DataFrame({name: values[name][open_rows] for name in keys}, index=open_rows)
+    frame = pd.DataFrame({name: values[name].codes[open_rows] for name in keys}, index=open_rows)
     alike = open_rows[frame.duplicated(keep=False).to_numpy()]
     if not len(alike):
         return
@@ -125,7 +126,7 @@ def _by_source_row(draft: Draft, rows: pd.DataFrame) -> pd.DataFrame:
 def second_patient_rows(draft: Draft) -> None:
     """Reject every patients row but the first of one id."""
     rows = np.flatnonzero(draft.ledger.open)
-    ids = pd.DataFrame({"patient_id": draft.mapped.values["patient_id"][rows]}, index=rows)
+    ids = pd.DataFrame({"patient_id": draft.mapped.values["patient_id"].codes[rows]}, index=rows)
     _reject_repeated(draft, ids, "second_patient_row", "patient_id")
 
 
@@ -134,16 +135,20 @@ def used_ids(draft: Draft) -> None:
     key = draft.table.key
     if key is None or key not in draft.texts:
         return
-    rows = np.flatnonzero(draft.ledger.open & (draft.texts[key] != ""))
-    ids = pd.DataFrame({key: draft.texts[key][rows], "of": draft.ledger.of[rows]}, index=rows)
-    # Rows that come of one source row may share its id.
-    _reject_repeated(draft, ids.drop_duplicates()[[key]], "id_used", key)
+    rows = np.flatnonzero(draft.ledger.open & ~draft.texts[key].holds(""))
+    ids = pd.DataFrame({key: draft.texts[key].codes[rows]}, index=rows)
+    if draft.ledger.shared:
+        # Rows that come of one source row may share its id.
+        ids = ids[~ids.assign(of=draft.ledger.of[rows]).duplicated()]
+    _reject_repeated(draft, ids, "id_used", key)
 
 
 def clashing_ids(draft: Draft, members: IntArray, ids: ObjectArray) -> bool:
     """Reject rows one of whose final ids (a split cell gives `<id>:<level>`) an earlier row has; True if any was."""
     key = draft.table.key
     assert key is not None
+    if _all_own(draft, members) or pd.Index(ids).is_unique:
+        return False
     frame = pd.DataFrame({"id": ids, "at": draft.origin[members]})
     first = frame.groupby("id", sort=False)["at"].transform("min")
     late = frame["at"] > first
@@ -159,6 +164,15 @@ def clashing_ids(draft: Draft, members: IntArray, ids: ObjectArray) -> bool:
     first_row[loser[::-1]] = draft.mapped.rows[kept[::-1]]
     draft.ledger.record(mask, "id_used", key, draft.mapped.written.get(key), first_row=first_row)
     return True
+
+
+def _all_own(draft: Draft, members: IntArray) -> bool:
+    """Whether every vertebra comes of a source row of its own with an id of its own, which then is the vertebra's."""
+    words = draft.texts.get(str(draft.table.key))
+    at = draft.origin[members]
+    if words is None or draft.ledger.shared or (np.diff(at) <= 0).any() or words.holds("")[at].any():
+        return False
+    return int(np.bincount(words.codes[at]).max(initial=0)) <= 1
 
 
 def repeated_members(draft: Draft, frame: pd.DataFrame, members: IntArray) -> BoolArray:
@@ -200,7 +214,10 @@ def kind_at_untreated(fractures: pd.DataFrame, augmentations: pd.DataFrame) -> p
 
 
 def _reject_repeated(draft: Draft, frame: pd.DataFrame, check: str, column: str, *, also: str = "") -> None:
-    """Reject rows of the frame (indexed by source row) that equal an earlier one, naming the row kept."""
+    """Reject rows of the frame (indexed by source row; texts or codes of them) that equal an earlier one.
+
+    The row kept is named.
+    """
     again = frame.duplicated().to_numpy()
     if not again.any():
         return

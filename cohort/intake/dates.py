@@ -19,7 +19,7 @@ from cohort.domain.clock import MISSING, IntArray
 from cohort.domain.study import DateOrder
 from cohort.domain.written import bare
 from cohort.intake.ledger import ObjectArray
-from cohort.intake.words import distinct, not_recorded, says_none, take
+from cohort.intake.words import Words, distinct, not_recorded, says_none, take
 
 DAY, MONTH, YEAR = 0, 1, 2
 FIRST_YEAR, LAST_YEAR = 1850, 2199
@@ -42,6 +42,7 @@ _MONTHS: Final = {
 _CLOCK: Final = "(?:[01]?[0-9]|2[0-4]):[0-5][0-9](?::[0-6][0-9](?:[.,][0-9]+)?)?"
 _TIME: Final = rf"(?:[t ]+{_CLOCK} ?(?:[ap]m)?(?:z|[+-][0-9]{{2}}:?[0-9]{{2}})?)?"
 _NAME: Final = r"([a-z]{3,10})\.?"
+_ISO: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _YEAR_FIRST: Final = re.compile(rf"([0-9]{{4}})([/.-])([0-9]{{1,2}})\2([0-9]{{1,2}}){_TIME}")
 _YEAR_LAST: Final = re.compile(rf"([0-9]{{1,2}}) ?([/.-]) ?([0-9]{{1,2}}) ?\2 ?([0-9]{{4}}){_TIME}")
 _COMPACT: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
@@ -97,6 +98,9 @@ def read(text: str) -> Written:
     >>> read("12-Mar-2021").day, read("March 2021").precision == MONTH, read("03/04/2021").pair, read("1/2/21").fault
     (12, True, (3, 4), 'date_two_digit_year')
     """
+    if m := _ISO.fullmatch(text):
+        # What most dates look like; no word, and nothing that `bare` would change.
+        return _whole(int(m[1]), int(m[2]), int(m[3]))
     if not_recorded(text) or says_none(text):
         return Written(fault="missing")
     text = bare(text)
@@ -127,7 +131,7 @@ def read(text: str) -> Written:
     return Written(fault="date_two_digit_year" if _TWO_DIGITS.fullmatch(text) else "date_unreadable")
 
 
-def read_column(values: ObjectArray, order: DateOrder | None = None) -> DateColumn:
+def read_column(values: Words | ObjectArray, order: DateOrder | None = None) -> DateColumn:
     """Read a column of written dates, shape (n,); `order` is the declared one."""
     codes, texts = distinct(values)
     written = [read(text) for text in texts]

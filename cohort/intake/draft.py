@@ -16,7 +16,7 @@ from cohort.intake.grid import matches
 from cohort.intake.ledger import Ledger, ObjectArray
 from cohort.intake.mapping import MappedTable
 from cohort.intake.reshape import folded
-from cohort.intake.words import distinct, read_distinct, take
+from cohort.intake.words import Words, distinct, read_distinct, take
 from cohort.tables.drugs import drug_of
 from cohort.tables.schema import Column, Table
 
@@ -56,7 +56,7 @@ class Draft:
     dates: dict[str, DateColumn] = field(default_factory=dict)
     numbers: dict[str, np.ndarray] = field(default_factory=dict)
     codes: dict[str, IntArray] = field(default_factory=dict)
-    texts: dict[str, ObjectArray] = field(default_factory=dict)
+    texts: dict[str, Words] = field(default_factory=dict)
     single_levels: dict[str, IntArray] = field(default_factory=dict)
     leaks: dict[str, ObjectArray] = field(default_factory=dict)
     before_index: BoolArray = field(default_factory=lambda: np.empty(0, dtype=bool))
@@ -81,14 +81,15 @@ def read(mapped: MappedTable, spec: SourceTable, spines: Spines | None) -> Draft
     draft = Draft(table, mapped, ledger, np.full(n, -1, dtype=np.int64))
     for column in table:
         if column.kind == "id" and column.name in mapped.values:
-            broken = matches(mapped.values[column.name], _NO_ID)
+            values = mapped.values[column.name]
+            broken = matches(values.texts, _NO_ID)[values.codes]
             ledger.record(broken, "id_not_computed", column.name, mapped.written[column.name])
     _read_patient(draft, spines)
     _read_dates(draft, spec)
     _read_levels(draft, spines)
     for column in table:
         if column.kind == "text" and column.required:
-            ledger.record(mapped.values[column.name] == "", "required_empty", column.name)
+            ledger.record(mapped.values[column.name].holds(""), "required_empty", column.name)
     for column in table:
         if column.name in mapped.values:
             _read_value(draft, column, spec)
@@ -100,7 +101,7 @@ def read(mapped: MappedTable, spec: SourceTable, spines: Spines | None) -> Draft
 
 def _read_patient(draft: Draft, spines: Spines | None) -> None:
     ids = draft.mapped.values["patient_id"]
-    draft.ledger.record(ids == "", "patient_id_empty", "patient_id")
+    draft.ledger.record(ids.holds(""), "patient_id_empty", "patient_id")
     if spines is not None:
         codes, texts = distinct(ids)
         places = spines.ids.get_indexer(pd.Index(texts, dtype=object)).astype(np.int64)
@@ -128,7 +129,7 @@ def _read_dates(draft: Draft, spec: SourceTable) -> None:
         if name == "date" and len(values[name]):
             read_dates = dates.coarsen(read_dates, precision)
             # Treated before the registry began: the date is not used, whatever it says.
-            ledger.record(draft.before_index & (values[name] != ""), "date_before_index", name, written[name])
+            ledger.record(draft.before_index & ~values[name].holds(""), "date_before_index", name, written[name])
             read_dates = _without(read_dates, draft.before_index)
         for fault in sorted(set(read_dates.fault) - {""}, key=str):
             day_first, month_first = read_dates.shown

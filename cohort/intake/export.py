@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.csv  # type: ignore[import-untyped]
 
 from cohort.domain.errors import OutputError
 from cohort.intake.assemble import written_text
 from cohort.tables.results import Registry
-from cohort.tables.safe_csv import guard
+from cohort.tables.safe_csv import guard, write_unquoted
 from cohort.tables.schema import CANONICAL, REQUIRED_TABLES
 
 Format = Literal["csv", "parquet"]
@@ -59,25 +55,12 @@ def write_canonical(registry: Registry, out: Path, format: Format = "csv") -> li
 def _write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write text cells, formulas marked; only a table some of whose cells need quotes goes the slow way."""
     frame = guard(frame)
-    try:
-        body = pa.table({str(k): _arrow(frame.iloc[:, k]) for k in range(frame.shape[1])})
-        with path.open("wb") as file:
-            header = io.StringIO(newline="")
-            csv.writer(header, lineterminator="\n").writerow(frame.columns)
-            file.write(header.getvalue().encode("utf-8"))
-            options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="none")
-            pyarrow.csv.write_csv(body, file, options)
-    except (pa.ArrowException, TypeError):
-        # A lone carriage return in a cell ends a row unless it is quoted, which the csv module forgets.
-        returns = any(frame[name].astype(str).str.contains("\r", regex=False).any() for name in _texts(frame))
-        quoting: Literal[0, 1] = 1 if returns else 0  # csv.QUOTE_ALL, csv.QUOTE_MINIMAL
-        frame.to_csv(path, index=False, lineterminator="\n", quoting=quoting, encoding="utf-8")
-
-
-def _arrow(column: pd.Series) -> Any:
-    """The cells for Arrow; an empty one becomes null, which it writes without quotes."""
-    values = column.to_numpy()
-    return pa.array(values, mask=pd.isna(values) | (values == "")) if values.dtype == object else pa.array(values)
+    if write_unquoted(frame, path):
+        return
+    # A lone carriage return in a cell ends a row unless it is quoted, which the csv module forgets.
+    returns = any(frame[name].astype(str).str.contains("\r", regex=False).any() for name in _texts(frame))
+    quoting: Literal[0, 1] = 1 if returns else 0  # csv.QUOTE_ALL, csv.QUOTE_MINIMAL
+    frame.to_csv(path, index=False, lineterminator="\n", quoting=quoting, encoding="utf-8")
 
 
 def _texts(frame: pd.DataFrame) -> list[str]:

@@ -31,8 +31,9 @@ class Ragged:
 class Grid:
     """One table as written, and how it was read.
 
-    header : the k written column names. cells : one object column of text per column, positional names 0..k-1; "" where
-    a cell is empty. rows : int64, shape (n,), the numbers that a person sees. encoding, delimiter : of a text file.
+    header : the k written column names. cells : one column of text per column, as objects or as categories, positional
+    names 0..k-1; "" where a cell is empty. rows : int64, shape (n,), the numbers that a person sees. encoding,
+    delimiter : of a text file.
     """
 
     header: tuple[str, ...]

@@ -17,12 +17,15 @@ def of_list(written: ObjectArray, source_row: IntArray, level: ObjectArray) -> O
     >>> of_list(np.array(["A", "A", "B"], object), np.array([0, 0, 1]), np.array(["L1", "L2", "L1"], object))
     array(['A:L1', 'A:L2', 'B'], dtype=object)
     """
-    frame = pd.DataFrame({"row": source_row, "id": written, "level": level})
-    several = frame.duplicated(["row", "id"], keep=False).to_numpy() & (written != "")
     ids: ObjectArray = written.copy()
-    if several.any():
+    # A row that stands alone shares its id with none: only the others are looked at.
+    split = np.flatnonzero(pd.Series(source_row).duplicated(keep=False).to_numpy() & (written != ""))
+    frame = pd.DataFrame({"row": source_row[split], "id": written[split], "level": level[split]})
+    shared = frame.duplicated(["row", "id"], keep=False).to_numpy()
+    several = split[shared]
+    if len(several):
         # Two columns of one row may name the same vertebra.
-        again = frame[several].groupby(["row", "id", "level"], sort=False).cumcount().to_numpy() + 1
+        again = frame[shared].groupby(["row", "id", "level"], sort=False).cumcount().to_numpy() + 1
         suffix = np.array(["" if k == 1 else f"#{k}" for k in again], dtype=object)
         ids[several] = written[several] + ":" + level[several] + suffix
     return ids

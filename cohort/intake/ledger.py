@@ -5,7 +5,7 @@ Rows that one source row makes (columns that repeat across a sheet) share its nu
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,12 @@ from cohort.intake.checks import CHECKS
 from cohort.tables.results import REJECTED_COLUMNS, WARNING_COLUMNS
 
 ObjectArray = npt.NDArray[np.object_]
+
+
+class Cells(Protocol):
+    """A column as written, of which only the cells of some rows are asked for."""
+
+    def __getitem__(self, index: IntArray, /) -> ObjectArray: ...
 
 
 class Ledger:
@@ -60,7 +66,7 @@ class Ledger:
         mask: BoolArray,
         check: str,
         column: str = "",
-        written: ObjectArray | None = None,
+        written: Cells | None = None,
         *,
         first_row: IntArray | None = None,
         **words: Any,

@@ -17,7 +17,7 @@ from cohort.intake.grid import Ragged, Remark
 from cohort.intake.ledger import ObjectArray
 from cohort.intake.reshape import Layout, folded
 from cohort.intake.sources import RawTable
-from cohort.intake.words import read_distinct, take
+from cohort.intake.words import Words, read_distinct
 from cohort.tables.schema import FRACTURES, Table
 
 _RESERVED: Final = ("source_row",)
@@ -38,8 +38,8 @@ class MappedTable:
     table: Table
     source: str
     rows: IntArray
-    written: dict[str, ObjectArray]
-    values: dict[str, ObjectArray]
+    written: dict[str, Words]
+    values: dict[str, Words]
     carried: pd.DataFrame
     ragged: tuple[Ragged, ...]
     header: tuple[str, ...]
@@ -63,9 +63,9 @@ def apply(raw: RawTable, table: Table, spec: SourceTable) -> MappedTable:
     remarks.extend(("setting_unused", column, {"setting": setting}) for setting, column in layout.unknown)
     header = _names(raw, table, spec, layout, remarks)
     at, built = _built(raw, layout)
-    columns = {name: raw.cells[place].to_numpy(dtype=object) for place, name in enumerate(header) if name}
+    columns = {name: Words.of(raw.cells[place]) for place, name in enumerate(header) if name}
     if at is not None:
-        columns = {name: cells[at] for name, cells in columns.items()}
+        columns = {name: cells.at(at) for name, cells in columns.items()}
     n = len(raw.cells) if at is None else len(at)
     constants = {folded(name): np.full(n, value, dtype=object) for name, value in spec.constant.items()}
     twice = next((name for name in (*built, *constants) if name in columns), None)
@@ -74,7 +74,7 @@ def apply(raw: RawTable, table: Table, spec: SourceTable) -> MappedTable:
             f"study.toml, [tables.{table.name}]: {twice} is built by repeat, join, flags or constant, but "
             f"{raw.source} has a column for it too; rename or drop one of the two."
         )
-    columns |= built | constants
+    columns |= {name: Words.of(cells) for name, cells in (built | constants).items()}
     recodes = {folded(column): recode for column, recode in spec.recode.items()}
     written, values, carried = {}, {}, {}
     for name, cells in columns.items():
@@ -83,7 +83,7 @@ def apply(raw: RawTable, table: Table, spec: SourceTable) -> MappedTable:
             values[name] = _recoded(cells, recodes.get(name, {}))
         else:
             cells = _recoded(cells, recodes[folded(name)]) if folded(name) in recodes else cells
-            carried[name] = np.where(cells == "", np.nan, cells) if n else cells
+            carried[name] = Words(cells.codes, np.where(cells.texts == "", np.nan, cells.texts)).cells
     missing = [name for name in table.required if name not in written]
     if missing:
         raise RegistryError(
@@ -131,7 +131,7 @@ def _built(raw: RawTable, layout: Layout) -> tuple[IntArray | None, dict[str, Ob
     built = {name: reshape.join(raw.cells, places) for name, places in layout.joined.items() if places}
     for name, flagged in layout.flagged.items():
         if flagged:
-            states = [_states(raw.cells[place].to_numpy(dtype=object)) for place, _ in flagged]
+            states = [_states(Words.of(raw.cells[place])) for place, _ in flagged]
             built[name] = reshape.flags(raw.cells, flagged, states)
     if not layout.repeated:
         return None, built
@@ -139,7 +139,7 @@ def _built(raw: RawTable, layout: Layout) -> tuple[IntArray | None, dict[str, Ob
     return at, {name: cells[at] for name, cells in built.items()} | repeated
 
 
-def _states(cells: ObjectArray) -> IntArray:
+def _states(cells: Words) -> IntArray:
     """1 yes, 0 no, -1 not known (not recorded or not assessable), -2 unreadable. Shape (n,)."""
     meaning = dict(enumerate(_YES_NO_COLUMN.dtype.categories))  # type: ignore[union-attr]
     state = {"yes": 1, "no": 0, "not_assessable": -1}
@@ -188,14 +188,15 @@ def _names(raw: RawTable, table: Table, spec: SourceTable, layout: Layout, remar
     return header
 
 
-def _recoded(cells: ObjectArray, recode: dict[str, str]) -> ObjectArray:
+def _recoded(cells: Words, recode: dict[str, str]) -> Words:
     """Trimmed cells; a written value of the study file, in any case, becomes its canonical value."""
+    if not recode:
+        return cells.changed(str.strip)
     exact = {old.strip(): new for old, new in recode.items()}
     loose = {old.strip().casefold(): new for old, new in recode.items()}
 
     def read(text: str) -> str:
         text = text.strip()
-        return exact.get(text, loose.get(text.casefold(), text)) if recode else text
+        return exact.get(text, loose.get(text.casefold(), text))
 
-    codes, readings = read_distinct(cells, read)
-    return take(readings, codes)
+    return cells.changed(read)

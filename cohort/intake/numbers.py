@@ -11,7 +11,7 @@ import numpy as np
 from cohort.domain.clock import FloatArray
 from cohort.domain.written import plain
 from cohort.intake.ledger import ObjectArray
-from cohort.intake.words import not_recorded, read_distinct, says_none, take
+from cohort.intake.words import Words, not_recorded, read_distinct, says_none, take
 
 DecimalMark = Literal[".", ","]
 
@@ -81,7 +81,7 @@ def read(text: str, decimal: DecimalMark | None = None, unit: str = "") -> tuple
     return (value, "") if np.isfinite(value) else (np.nan, "number_unreadable")
 
 
-def read_column(values: ObjectArray, decimal: DecimalMark | None = None, unit: str = "") -> NumberColumn:
+def read_column(values: Words | ObjectArray, decimal: DecimalMark | None = None, unit: str = "") -> NumberColumn:
     """Read a column of written numbers, shape (n,)."""
     codes, readings = read_distinct(values, lambda text: read(text, decimal, unit))
     numbers = np.array([number for number, _ in readings], dtype=np.float64)

@@ -28,7 +28,8 @@ from cohort.tables.schema import CANONICAL
 class RawTable:
     """One table as written.
 
-    cells : one object column of text per column of the source, positional names 0..k-1; "" where a cell is empty.
+    cells : one column of text (objects or categories) per column of the source, positional names 0..k-1; "" where a
+    cell is empty.
     header : the k written column names. rows : int64, shape (n,), row numbers.
     ragged : rows that cannot be laid under the header. remarks : on the file or sheet, given to one of the tables that
     share it.

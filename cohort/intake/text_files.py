@@ -11,14 +11,13 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.csv  # type: ignore[import-untyped]
 
 from cohort.domain.errors import RegistryError
 from cohort.domain.safe_text import HARMFUL, MARKED, unguarded, visible
+from cohort.intake import lines
 from cohort.intake.grid import Grid, Ragged, Remark, matches
-from cohort.intake.ledger import ObjectArray
 from cohort.intake.limits import check_width
+from cohort.intake.words import Words
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 _SIGNATURES: Final = (
@@ -37,6 +36,8 @@ _HIGH_BYTES: Final = re.compile(rb"[\x80-\xff]+")
 _HARMFUL: Final = re.compile(f"[{HARMFUL}]")
 _HARMFUL_BYTES: Final = bytes(code for code in range(128) if _HARMFUL.match(chr(code)))
 _MARKED: Final = re.compile(MARKED.removeprefix("^"))
+_ANYTHING: Final = re.compile(r"\S")
+_PIECE: Final = 1 << 20  # bytes
 _SEP_LINE: Final = re.compile(r"\ufeff?\"?sep=(.)\"?\s*", re.IGNORECASE)
 
 
@@ -72,18 +73,19 @@ def read(
             lines_before_header = 1
     if header_row is not None:
         text, lines_before_header = _below(text, header_row, lines_before_header, name)
-    if not text.strip():
+    first = _first_line(text)
+    if not first:
         raise RegistryError(f"{name} is empty; a table without rows still needs its header line.")
     delimiter = delimiter or detect_delimiter(text, known)
     if len(delimiter) != 1 or delimiter in '"\r\n':
         raise RegistryError(f"{name}: the declared delimiter must be one character, for instance ; or a tab.")
-    first = next(line for line in io.StringIO(text) if line.strip())
     check_width(name, first.count(delimiter) + 1)
     parts = _read_lines(text, delimiter, lines_before_header)
     header, cells, rows, ragged = parts or _read_records(text, delimiter, name, lines_before_header)
     if "'" in text and _MARKED.search(text):
         header, cells = tuple(map(unguarded, header)), [_without_marks(column) for column in cells]
-    frame = pd.DataFrame(dict(enumerate(cells)), index=pd.RangeIndex(len(rows)), columns=pd.RangeIndex(len(header)))
+    categories = {place: column.categorical() for place, column in enumerate(cells)}
+    frame = pd.DataFrame(categories, index=pd.RangeIndex(len(rows)), columns=pd.RangeIndex(len(header)))
     return Grid(header, frame, rows, ragged, encoding, delimiter, tuple(remarks))
 
 
@@ -98,18 +100,26 @@ def _below(text: str, header_row: int, already: int, name: str) -> tuple[str, in
 
 def _may_harm(data: bytes, text: str) -> bool:
     """Whether a control character may be there: told from the bytes, which costs next to nothing."""
-    if len(data.translate(None, _HARMFUL_BYTES)) != len(data):
+    if _number_of(data, _HARMFUL_BYTES):
         return True
     return not data.isascii() and _HARMFUL.search(text) is not None
 
 
-def _without_marks(column: ObjectArray) -> ObjectArray:
+def _number_of(data: bytes, some: bytes) -> int:
+    """How many bytes are among some."""
+    marked = bytes(code in some for code in range(256))
+    # Piece by piece: memory that is used again costs a third of as much that is new.
+    return sum(data[k : k + _PIECE].translate(marked).count(1) for k in range(0, len(data), _PIECE))
+
+
+def _without_marks(column: Words) -> Words:
     """The cells without the apostrophe that marks a formula as text."""
-    marked = np.flatnonzero(matches(column, MARKED))
-    if len(marked):
-        column = column.copy()
-        column[marked] = [unguarded(text) for text in column[marked]]
-    return column
+    marked = np.flatnonzero(matches(column.texts, MARKED))
+    if not len(marked):
+        return column
+    texts = column.texts.copy()
+    texts[marked] = [unguarded(text) for text in texts[marked]]
+    return column.written(texts)
 
 
 def decode(data: bytes, name: str, declared: str | None = None) -> tuple[str, str, bool]:
@@ -135,7 +145,7 @@ def decode(data: bytes, name: str, declared: str | None = None) -> tuple[str, st
             raise RegistryError(
                 f"{name} begins like a UTF-16 text but is damaged; save it again as CSV UTF-8."
             ) from error
-    if data.startswith(_SIGNATURES) or b"\x00" in data or len(data.translate(None, _CONTROLS)) < 0.99 * len(data):
+    if data.startswith(_SIGNATURES) or b"\x00" in data or _number_of(data, _CONTROLS) > 0.01 * len(data):
         raise RegistryError(
             f"{name} is not a text file (a workbook or another binary file under this name?); "
             "save it as CSV, or give it its own extension."
@@ -172,7 +182,7 @@ def detect_delimiter(text: str, known: Collection[str] = ()) -> str:
     >>> detect_delimiter("patient_id;date,level;x", {"patient_id"})
     ';'
     """
-    line = next((line for line in io.StringIO(text) if line.strip()), "")
+    line = _first_line(text)
     expected = {_folded(one) for one in known}
 
     def score(delimiter: str) -> tuple[int, int]:
@@ -182,49 +192,65 @@ def detect_delimiter(text: str, known: Collection[str] = ()) -> str:
     return max(DELIMITERS, key=score)
 
 
+def _first_line(text: str) -> str:
+    """The first line that is not blank, without its end; "" where there is none."""
+    return text[slice(*_header(text))]
+
+
+def _header(text: str) -> tuple[int, int]:
+    """Where the first line that is not blank begins and ends."""
+    anything = _ANYTHING.search(text)
+    if anything is None:
+        return 0, 0
+    end = text.find("\n", anything.start())
+    return text.rfind("\n", 0, anything.start()) + 1, len(text) if end < 0 else end
+
+
 def _folded(name: str) -> str:
     return re.sub(r"[\s\-]+", "_", name.strip().lower())
 
 
-_Parts = tuple[tuple[str, ...], list[ObjectArray], np.ndarray, tuple[Ragged, ...]]
+_Parts = tuple[tuple[str, ...], list[Words], np.ndarray, tuple[Ragged, ...]]
 
 
 def _read_lines(text: str, delimiter: str, offset: int) -> _Parts | None:
     """The file line by line; None where a line is not one whole record (a quoted cell that holds a line end).
 
-    Lines without quotes and of the right width are split at the delimiter all at once, the others by the csv module.
+    Lines without quotes and of the right width are read by Arrow all at once, the others by the csv module.
     """
     if "\r" in text:
         if text.count("\r") != text.count("\r\n"):
             return None
         text = text.replace("\r\n", "\n")
-    lines = text.split("\n")
-    if lines and not lines[-1]:
-        lines.pop()
-    top = next(k for k, line in enumerate(lines) if line.strip())
-    title = _one_record_each([lines[top]], delimiter)
+    start, end = _header(text)
+    top = text.count("\n", 0, start)
+    title = _one_record_each([text[start:end]], delimiter)
     header = tuple(cell.strip() for cell in title[0]) if title else ()
-    if not any(header):
+    if not any(header) or not delimiter.isascii():
         return None
     width = len(header)
-    body = lines[top + 1 :]
-    commas = np.fromiter((line.count(delimiter) for line in body), dtype=np.int64, count=len(body))
-    quoted = (
-        np.fromiter(('"' in line for line in body), dtype=bool, count=len(body))
-        if '"' in text
-        else np.zeros(len(body), dtype=bool)
-    )
-    plain = (commas == width - 1) & ~quoted
+    try:
+        # In UTF-8 no byte of another character looks like a line end, a quote or a delimiter.
+        body = memoryview(text[end + 1 :].encode("utf-8"))
+    except UnicodeEncodeError:
+        return None
+    starts, ends = lines.found(body)
+    longest = int((ends - starts).max(initial=0))
+    plain = lines.count(body, starts, delimiter, longest) == width - 1
+    if '"' in text:
+        plain &= lines.count(body, starts, '"', longest) == 0
     if width == 1:
-        plain &= np.fromiter(map(bool, body), dtype=bool, count=len(body))
+        plain &= ends - starts > 1
     odd = np.flatnonzero(~plain)
-    records = _one_record_each([body[k] for k in odd], delimiter)
+    records = _one_record_each(
+        [str(body[a:b], "utf-8").removesuffix("\n") for a, b in zip(starts[odd], ends[odd], strict=True)], delimiter
+    )
     if records is None:
         return None
-    columns = _split([body[k] for k in np.flatnonzero(plain)] if len(odd) else body, delimiter, width)
+    columns = lines.split(lines.without(body, starts, ends, odd), len(plain) - len(odd), delimiter, width, longest)
     if columns is None:
         return None
-    row = np.arange(len(body), dtype=np.int64) + top + 2 + offset
+    row = np.arange(len(plain), dtype=np.int64) + top + 2 + offset
     whole, ragged = [], []
     for k, record in zip(odd, records, strict=True):
         if len(record) == width:
@@ -235,7 +261,7 @@ def _read_lines(text: str, delimiter: str, offset: int) -> _Parts | None:
         at = np.concatenate([np.flatnonzero(plain), [k for k, _ in whole]])
         order = np.argsort(at, kind="stable")
         more = _columns([record for _, record in whole], width)
-        columns = [np.concatenate([a, b])[order] for a, b in zip(columns, more, strict=True)]
+        columns = [a.followed_by(b).at(order) for a, b in zip(columns, more, strict=True)]
         return header, columns, row[at[order]], tuple(ragged)
     return header, columns, row[plain], tuple(ragged)
 
@@ -249,32 +275,11 @@ def _one_record_each(lines: Sequence[str], delimiter: str) -> list[list[str]] | 
     return records if len(records) == len(lines) else None
 
 
-def _split(lines: Sequence[str], delimiter: str, width: int) -> list[ObjectArray] | None:
-    """The columns of lines without quotes, all of one width."""
-    if not lines:
-        return [np.empty(0, dtype=object) for _ in range(width)]
-    names = [str(k) for k in range(width)]
-    try:
-        table = pyarrow.csv.read_csv(
-            pa.BufferReader("\n".join(lines).encode("utf-8")),
-            read_options=pyarrow.csv.ReadOptions(column_names=names, block_size=1 << 24),
-            parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, quote_char=False),
-            convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
-            ),
-        )
-    except (pa.ArrowInvalid, UnicodeEncodeError, ValueError):
-        return None
-    if table.num_rows != len(lines):
-        return None
-    return [table.column(k).to_pandas().to_numpy(dtype=object) for k in range(width)]
-
-
-def _columns(records: Sequence[Sequence[str]], width: int) -> list[ObjectArray]:
+def _columns(records: Sequence[Sequence[str]], width: int) -> list[Words]:
     """Records of one width, column by column."""
     if not records:
-        return [np.empty(0, dtype=object) for _ in range(width)]
-    return [np.array(column, dtype=object) for column in zip(*records, strict=True)]
+        return [Words.of(np.empty(0, dtype=object)) for _ in range(width)]
+    return [Words.of(np.array(column, dtype=object)) for column in zip(*records, strict=True)]
 
 
 def _is_blank(record: Sequence[str], width: int) -> bool:

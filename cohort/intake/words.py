@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from cohort.domain.clock import IntArray
+from cohort.domain.clock import BoolArray, IntArray
 from cohort.domain.written import bare, plain
 from cohort.intake.ledger import ObjectArray
 
@@ -72,13 +74,86 @@ def says_none(text: str) -> bool:
     return plain(text) in NONE
 
 
-def distinct(values: ObjectArray) -> tuple[IntArray, list[str]]:
-    """Where each value stands among the distinct ones, and these, in order of appearance."""
-    codes, uniques = pd.factorize(values)
-    return codes.astype(np.int64), [str(text) for text in uniques]
+@dataclass(frozen=True)
+class Words:
+    """A column of text: its distinct texts, and where the text of each of its n cells stands among them.
+
+    codes : integers, of any width, shape (n,). texts : every one of them the text of some cell.
+    """
+
+    codes: npt.NDArray[np.integer[Any]]
+    texts: ObjectArray
+
+    @classmethod
+    def of(cls, column: pd.Series | ObjectArray) -> Words:
+        """A column of text; one of categories has been told apart already.
+
+        >>> words = Words.of(np.array(["L1", "", "L1"], dtype=object))
+        >>> words.codes.tolist(), words.texts.tolist(), words[np.array([2])].tolist()
+        ([0, 1, 0], ['L1', ''], ['L1'])
+        """
+        if isinstance(column, pd.Series) and isinstance(column.dtype, pd.CategoricalDtype):
+            return cls(column.cat.codes.to_numpy(), column.cat.categories.to_numpy(dtype=object))._used()
+        codes, texts = pd.factorize(np.asarray(column, dtype=object))
+        return cls(codes, texts)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, index: IntArray | BoolArray) -> ObjectArray:
+        """The cells at some places."""
+        return self.texts[self.codes[index]]
+
+    @property
+    def cells(self) -> ObjectArray:
+        """Every cell."""
+        return self.texts[self.codes]
+
+    def holds(self, text: str) -> BoolArray:
+        """Cells that hold a text. Shape (n,)."""
+        return np.asarray(self.texts == text, dtype=bool)[self.codes]
+
+    def at(self, places: IntArray) -> Words:
+        """The column of the cells at some places."""
+        return Words(self.codes[places], self.texts)._used()
+
+    def categorical(self) -> pd.Categorical:
+        """The column as `of` takes it."""
+        return pd.Categorical.from_codes(self.codes, pd.Index(self.texts, dtype=object))  # type: ignore[arg-type]
+
+    def written(self, texts: Sequence[str] | ObjectArray) -> Words:
+        """The column with other texts, in the order of its own; those that are now the same become one."""
+        codes, uniques = pd.factorize(_objects(texts))
+        return Words(codes[self.codes], uniques)
+
+    def followed_by(self, other: Words) -> Words:
+        """The column with the cells of another below its own."""
+        codes, texts = pd.factorize(np.concatenate([self.texts, other.texts]))
+        n = len(self.texts)
+        return Words(np.concatenate([codes[:n][self.codes], codes[n:][other.codes]]), texts)
+
+    def changed(self, change: Callable[[str], str]) -> Words:
+        """The column with every text changed."""
+        own = self.texts.tolist()
+        texts = list(map(change, own))
+        return self if texts == own else self.written(texts)
+
+    def _used(self) -> Words:
+        """Without the texts that no cell holds: they would take part where a column's own texts decide its reading."""
+        used = np.zeros(len(self.texts), dtype=bool)
+        used[self.codes] = True
+        if used.all():
+            return self
+        return Words((np.cumsum(used) - 1)[self.codes], self.texts[used])
 
 
-def read_distinct(values: ObjectArray, read: Callable[[str], Reading]) -> tuple[IntArray, list[Reading]]:
+def distinct(values: Words | ObjectArray) -> tuple[IntArray, list[str]]:
+    """Where each value stands among the distinct ones, and these."""
+    words = values if isinstance(values, Words) else Words.of(values)
+    return words.codes.astype(np.int64), [str(text) for text in words.texts]
+
+
+def read_distinct(values: Words | ObjectArray, read: Callable[[str], Reading]) -> tuple[IntArray, list[Reading]]:
     """Read each distinct string once: codes of shape (n,) into the list of readings."""
     codes, uniques = distinct(values)
     return codes, [read(text) for text in uniques]
@@ -86,13 +161,11 @@ def read_distinct(values: ObjectArray, read: Callable[[str], Reading]) -> tuple[
 
 def take(readings: Iterable[object], codes: IntArray) -> ObjectArray:
     """The readings joined back to their rows."""
-    items = list(readings)
+    array = _objects(list(readings))
+    return array[codes] if len(array) else np.empty(len(codes), dtype=object)
+
+
+def _objects(items: Sequence[object] | ObjectArray) -> ObjectArray:
     array = np.empty(len(items), dtype=object)
     array[:] = items
-    return array[codes] if len(items) else np.empty(len(codes), dtype=object)
-
-
-def stripped(values: ObjectArray) -> ObjectArray:
-    """Every value trimmed."""
-    codes, readings = read_distinct(values, str.strip)
-    return take(readings, codes)
+    return array

@@ -188,9 +188,9 @@ def test_before_treatment_there_is_no_row_and_two_rows_of_one_level_and_day_are_
 def test_a_treated_vertebra_has_what_its_own_latest_augmentation_has():
     tables = cohort(
         [
-            aug("a1", "L1", 0, cleft_before="yes", leak="venous", technique="vertebroplasty", volume_ml=3.0),
+            aug("a1", "L1", 0, cleft_before="yes", leak="disc;venous", technique="vertebroplasty", volume_ml=3.0),
             aug("a2", "L1", 50, cleft_before="not_assessable", leak="none", cement="pmma", anterior_mm_before=15.2,
-                anterior_mm_after=18.3),
+                anterior_mm_after=18.3, anterior_mm_reference=21.4),
             aug("a3", "L2", 50, "prophylactic", cleft_before="yes"),
         ]
     )  # fmt: skip
@@ -199,7 +199,7 @@ def test_a_treated_vertebra_has_what_its_own_latest_augmentation_has():
         "technique": "vertebroplasty", "cement": None, "volume_ml": 3.0,
     }  # fmt: skip
     assert on_day(tables, "L1", 51) == {
-        "cleft": "not_assessable", "leak": "no", "height_restoration": 3.1, "n_treated_neighbours": 1,
+        "cleft": "not_assessable", "leak": "no", "height_restoration": 0.5, "n_treated_neighbours": 1,
         "technique": None, "cement": "pmma", "volume_ml": None,
     }  # fmt: skip
 
@@ -214,7 +214,7 @@ def test_a_treated_vertebra_has_what_its_own_latest_augmentation_has():
         ("disc", "missing", "yes", "missing"),
         ("disc;epidural", "missing", "yes", "missing"),
         ("disc;disc_superior", "yes", "yes", "no"),
-        ("paravertebral", "no", "yes", "no"),
+        ("paravertebral", "no", "no", "no"),
     ],
 )
 def test_an_adjacent_vertebra_has_only_the_leak_into_the_disc_between(leak, above, itself, below):
@@ -242,16 +242,17 @@ def test_between_two_treated_neighbours_the_worse_finding_counts(one, other, wor
 
 
 def test_of_two_restorations_the_greater_counts_and_is_missing_where_either_is():
-    heights = {"anterior_mm_before": 12.0, "anterior_mm_after": 17.0}
-    known, lower = aug("a", "T12", 0, **heights), aug("b", "L2", 0, anterior_mm_before=20.0, anterior_mm_after=19.0)
-    assert on_day(cohort([known, lower]), "L1", 1)["height_restoration"] == 5.0
-    assert on_day(cohort([lower]), "L1", 1)["height_restoration"] == -1.0
+    heights = {"anterior_mm_before": 12.0, "anterior_mm_after": 17.0, "anterior_mm_reference": 22.0}
+    lost = {"anterior_mm_before": 20.0, "anterior_mm_after": 19.0, "anterior_mm_reference": 24.0}
+    known, lower = aug("a", "T12", 0, **heights), aug("b", "L2", 0, **lost)
+    assert on_day(cohort([known, lower]), "L1", 1)["height_restoration"] == 0.5
+    assert on_day(cohort([lower]), "L1", 1)["height_restoration"] == -0.25
     assert on_day(cohort([known, aug("b", "L2", 0, anterior_mm_after=19.0)]), "L1", 1)["height_restoration"] is None
 
 
 def test_a_remote_vertebra_has_any_so_far_changing_with_time():
     tables = cohort(
-        [aug("a1", "L1", 0, cleft_before="no", leak="none"), aug("a2", "L4", 50, cleft_before="yes", leak="venous")]
+        [aug("a1", "L1", 0, cleft_before="no", leak="none"), aug("a2", "L4", 50, cleft_before="yes", leak="disc")]
     )
     days = [(on_day(tables, "T8", day)["cleft"], on_day(tables, "T8", day)["leak"]) for day in (0, 1, 50, 51)]
     assert days == [("missing", "missing"), ("no", "no"), ("no", "no"), ("yes", "yes")]
@@ -421,9 +422,9 @@ def test_days_off_risk_are_cut_out_of_the_unit():
         [aug("a", "L1", 0)], [seen("f", "L1", 50, "new")], excluded=[{"level": "L1", "from": on(20), "to": on(30)}]
     )
     assert rows(treated_vertebra_rows(tables, STUDY)) == [(0, 20, "", None), (30, 50, "same", 0)]
-    # A fracture of day 50, too early to count, heals until day 140.
+    # A fracture of day 50, too early to count, leaves its unit out.
     tables = cohort([aug("a", "L1", 0)], [seen("f", "L1", 50, "progression")], enrolled=60)
-    assert rows(treated_vertebra_rows(tables, STUDY)) == [(140, 300, "", None)]
+    assert rows(treated_vertebra_rows(tables, STUDY)) == []
 
 
 def test_days_before_a_staged_second_augmentation_belong_to_neither_unit():
@@ -520,10 +521,10 @@ def test_being_augmented_or_fractured_is_being_looked_at_and_nobody_looking_is_n
     assert rows(patient_rows(cohort([aug("a", "L1", 0)], death=50), LAST_LOOK, "same")) == []
 
 
-def test_looking_at_a_vertebra_that_is_not_at_risk_does_not_keep_the_patient_under_observation():
+def test_looking_at_a_vertebra_outside_the_range_does_not_keep_the_patient_under_observation():
     tables = cohort([aug("a", "L1", 0)], excluded=[{"level": "L3", "from": None, "to": None}])
     shown = with_studies(tables, (50, "L1", "L1"), (60, "C1", "T3"), (70, "L3", "L3"))
-    assert rows(patient_rows(shown, LAST_LOOK, "same")) == [(0, 50, "", None)]
+    assert rows(patient_rows(shown, LAST_LOOK, "same")) == [(0, 70, "", None)], "an excluded level of the range is one"
 
 
 # ---------------- when it broke

@@ -54,7 +54,7 @@ def test_female_is_a_statement_only_where_sex_is_recorded(table):
 
 
 def test_what_the_study_declares_as_known_at_index_is_there(table):
-    assert table["ward"].tolist() == ["3", "4", None, None]
+    assert table["ward"].tolist() == [3.0, 4.0, None, None], "numbers, where all of them are"
     assert table["site"].tolist() == ["north", None, "south", None]
 
 
