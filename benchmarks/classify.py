@@ -52,7 +52,7 @@ from pathlib import Path
 from cohort import atrisk
 from cohort.intake import read
 from cohort.pipeline import prepare, printed_sightings
-from cohort.tables.safe_csv import guard
+from cohort.cli import _write_table
 
 folder, out = sys.argv[1], Path(sys.argv[2])
 clock = [time.process_time()]
@@ -63,8 +63,8 @@ cohort = prepare(registry)
 clock.append(time.process_time())
 counted = atrisk.person_time(*cohort.stages, by=["calendar_year"]).rename(columns={"calendar_year": "year"})
 clock.append(time.process_time())
-guard(printed_sightings(cohort.sightings)).to_csv(out / "sightings.csv", index=False, lineterminator="\\n")
-guard(counted).to_csv(out / "persontime.csv", index=False, lineterminator="\\n")
+_write_table(printed_sightings(cohort.sightings), out / "sightings.csv")
+_write_table(counted, out / "persontime.csv")
 clock.append(time.process_time())
 read_, classified, timed, written = (later - earlier for earlier, later in zip(clock, clock[1:]))
 parts = {"read": read_, "compute": classified + timed, "write": written}
