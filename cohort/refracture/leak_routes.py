@@ -55,7 +55,8 @@ FORMULAS: Final = (  # column, formula in words, unit, source
      "and up to the next one of the level shows a cleft, else absent; before not told: missing", "state",
      "docs/definitions.md, sections 1 and 6; cleft: McKiernan 2003 [abs]"),
     ("cleft_at_follow_up", "cleft on the films after treatment and up to the next one of the level: any yes is yes, "
-     "else any no is no", "finding", "docs/readings.md, 19"),
+     "else any no is no; the mechanism asks more narrowly, at the time of a refracture", "finding",
+     "docs/definitions.md, section 1; docs/readings.md, 19"),
     ("endplate_contact", "endplates that cement reached", "state", _RECORDED),
     ("endplate_class", "A both endplates reached, B1 the upper only, B2 the lower only, B3 neither", "class", _CONTACT),
     ("fractured_endplate_reached", "cement reached every fractured endplate; missing where none is fractured",
