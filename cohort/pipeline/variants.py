@@ -46,7 +46,7 @@ def variants(cohort: Cohort) -> Iterator[Variant]:
     yield Variant("death_closes", "deaths", "Deaths after the end of follow-up compete too",
                   lambda c: under(c, study.with_("at_risk", death_closes=True)))  # fmt: skip
     if len(cohort.tables["imaging"]) or len(cohort.tables["imaging_studies"]):
-        yield Variant("last_imaging", "looks", "Follow-up ends with the last imaging (upper bound)",
+        yield Variant("last_imaging", "looks", "Followed to the last imaging (upper bound)",
                       lambda c: under(c, study.with_("at_risk", exit_at="last_imaging")))  # fmt: skip
     for side, label in (("earliest", "earliest"), ("latest", "latest")):
         yield Variant(f"dates_{side}", "dates", f"Dates known to the month or year: {label} day",
