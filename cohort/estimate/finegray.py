@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from cohort.domain.clock import FloatArray, IntArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate.cox import hazard_estimates, select
 from cohort.estimate.design import Rows, causes, column, design, first_and_last, rows_of
-from cohort.estimate.kernel import RiskSets, Ties, WeightKind
+from cohort.estimate.kernel import RiskSets, Ties, WeightKind, by_column
 from cohort.tables.results import Estimates
 
 
@@ -34,23 +35,39 @@ class LingeringSets(RiskSets):
     share: FloatArray
     per_share: FloatArray
 
+    @cached_property
+    def _lingering(self) -> IntArray:
+        return np.flatnonzero(self.per_share > 0)
+
     def sums(self, values: FloatArray) -> FloatArray:
         """As `RiskSets.sums`, with those who linger."""
         plain = super().sums(values)
         if values.ndim == 2:
-            return plain  # column by column, so already with them
-        size = len(self.time)
-        gone = np.bincount(self.end, self.per_share * values, minlength=size + 1)[:size]
-        result: FloatArray = plain + self.share * np.cumsum(gone)
+            return plain  # through `weighted`, so already with them
+        result: FloatArray = plain + self._stayed(values)
+        return result
+
+    def weighted(self, weight: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """As `RiskSets.weighted`, with those who linger."""
+        s0, s1 = super().weighted(weight, x)
+        return s0, s1 + by_column(lambda column: self._stayed(weight, column), x, len(self.time))
+
+    def _stayed(self, weight: FloatArray, column: FloatArray | None = None) -> FloatArray:
+        rows, size = self._lingering, len(self.time)
+        values = self.per_share[rows] * weight[rows]
+        if column is not None:
+            values *= column[rows]
+        result: FloatArray = self.share * np.cumsum(np.bincount(self.end[rows], values, minlength=size + 1)[:size])
         return result
 
     def over(self, increments: FloatArray) -> FloatArray:
         """As `RiskSets.over`, with the time spent lingering."""
-        share = self.share if increments.ndim == 1 else self.share[:, None]
-        per_share = self.per_share if increments.ndim == 1 else self.per_share[:, None]
-        after = np.cumsum((share * increments)[::-1], axis=0)[::-1]
-        after = np.concatenate([after, np.zeros((1, *increments.shape[1:]))])
-        return super().over(increments) + per_share * after[self.end]
+        result = super().over(increments)
+        if increments.ndim == 1:  # several go column by column
+            rows = self._lingering
+            after = np.append(np.cumsum((self.share * increments)[::-1])[::-1], 0.0)
+            result[rows] += self.per_share[rows] * after[self.end[rows]]
+        return result
 
 
 def lingering_sets(entry: FloatArray, exit_: FloatArray, cause: IntArray, of: int, counts: FloatArray) -> LingeringSets:
