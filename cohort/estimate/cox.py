@@ -16,8 +16,8 @@ import pandas as pd
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate import report
-from cohort.estimate.design import Design, Rows, causes, design, rows_of, standardize, zero_one
-from cohort.estimate.kernel import PartialLikelihood, RiskSets, Ties, WeightKind, sum_by
+from cohort.estimate.design import Design, Rows, causes, compressed, design, distinct, rows_of, standardize, zero_one
+from cohort.estimate.kernel import PartialLikelihood, RiskSets, Ties, WeightKind
 from cohort.estimate.newton import Maximum, climb, independent, invert_estimable
 from cohort.tables.results import Estimates
 
@@ -66,10 +66,9 @@ class CoxFit:
 
     def influence(self) -> tuple[FloatArray, FloatArray]:
         """What each cluster moves the limited coefficients (clusters, q), and how many clusters it stands for."""
-        residual = self.likelihood.score_residuals(self.maximum.coef)
+        score_by, coef = self.likelihood.score_by, self.maximum.coef
         to_coef = self._inverse()[:, ~self.maximum.unlimited] / self.scale[self.limited]
-        weight, cluster = self.rows.weight, np.unique(self.rows.cluster, return_inverse=True)[1]
-        size = int(cluster.max(initial=-1)) + 1
+        weight, (cluster, size) = self.rows.weight, compressed(self.rows.cluster)
         if self.weight_kind == "frequency":
             copies = np.zeros(size)
             np.maximum.at(copies, cluster, weight)
@@ -78,8 +77,8 @@ class CoxFit:
                     "Frequency weights must be the same in all rows of a cluster: a row of weight 3 stands for three "
                     'clusters alike. For other weights say weight_kind="probability".'
                 )
-            return sum_by(cluster, residual, size) @ to_coef, copies
-        return sum_by(cluster, residual * weight[:, None], size) @ to_coef, np.ones(size)
+            return score_by(coef, cluster, size, None) @ to_coef, copies
+        return score_by(coef, cluster, size, weight) @ to_coef, np.ones(size)
 
     def cumulative_hazard(self, x: FloatArray) -> tuple[FloatArray, IntArray, FloatArray, FloatArray]:
         """Event times, stratum codes, cumulative hazard at covariates x (p,) and its model-based error, each (K,).
@@ -121,12 +120,14 @@ def fit_cox(
     if sets is None:
         sets = RiskSets.of(rows.exit, event, rows.entry, rows.stratum)
     full = PartialLikelihood.of(sets, standard, event, rows.weight, ties, weight_kind)
-    _, _, information = full.evaluate(np.zeros(x.shape[1]))
-    information = information / full.multiplier.sum()
-    varies = np.diag(information) > 1e-9
-    kept = independent(information)
-    likelihood = replace(full, x=standard[:, kept])
-    maximum = climb(likelihood.evaluate, int(kept.sum()), np.ptp(standard[:, kept], axis=0))
+    loglik, score, information = full.evaluate(np.zeros(x.shape[1]))
+    per_event = information / rows.weight[event].sum()
+    varies = np.diag(per_event) > 1e-9
+    kept = independent(per_event)
+    likelihood = full if kept.all() else replace(full, x=np.asfortranarray(standard[:, kept]))
+    spread = np.array([np.ptp(column) for column in likelihood.x.T])
+    at_zero = loglik, score[kept], information[np.ix_(kept, kept)]
+    maximum = climb(likelihood.evaluate, int(kept.sum()), spread, at_zero)
     return CoxFit(likelihood, rows, event, weight_kind, centre, scale, kept, varies, maximum)
 
 
@@ -176,8 +177,10 @@ def cox(
     )
     happened = zero_one(rows, event, "the event") if of is None else causes(rows, event) == of
     used = plan.complete & (base.weight > 0)
-    x = plan.matrix[base.weight[plan.complete] > 0]
-    base, happened = select(base, used), happened[used]
+    x = plan.matrix
+    if not used.all():
+        x = np.asfortranarray(x[base.weight[plan.complete] > 0])
+        base, happened = select(base, used), happened[used]
     if robust is None:
         robust = base.clustered or (weight_kind == "probability" and bool((base.weight != 1).any()))
 
@@ -254,7 +257,7 @@ def hazard_estimates(
         error = naive.copy()
         if robust:
             error[fit.limited] = np.sqrt(np.diag(fit.robust_variance())) if base.n_patients > 1 else np.nan
-    with_event = len(np.unique(base.cluster[happened]))
+    with_event = distinct(base.cluster[happened])
     shared = report.robust_notes(n_events, base.n_patients, with_event, bool(robust))
     if not fit.maximum.converged and not fit.maximum.unlimited.any():
         shared.append("the fit did not converge")
@@ -278,8 +281,11 @@ def select(rows: Rows, keep: BoolArray) -> Rows:
 
 
 def _exposed_events(x: FloatArray, event: BoolArray, counts: FloatArray) -> FloatArray:
-    binary = np.isin(x, (0.0, 1.0)).all(axis=0)
-    result: FloatArray = np.where(binary, (counts * event) @ x, np.nan)
+    had = np.flatnonzero(event)
+    result = np.full(x.shape[1], np.nan)
+    for k, column in enumerate(x.T):
+        if ((column[:1000] == 0.0) | (column[:1000] == 1.0)).all() and ((column == 0.0) | (column == 1.0)).all():
+            result[k] = counts[had] @ column[had]
     return result
 
 

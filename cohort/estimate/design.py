@@ -15,7 +15,7 @@ import pandas as pd
 
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.errors import EstimationError
-from cohort.estimate.kernel import WeightKind
+from cohort.estimate.kernel import WeightKind, columns_of
 
 
 def column(df: pd.DataFrame, name: str, role: str) -> pd.Series:
@@ -168,6 +168,10 @@ def rows_of(
 
 
 def _refuse_overlaps(unit: IntArray, stratum: IntArray, entry: FloatArray, exit_: FloatArray, name: str) -> None:
+    starts = np.flatnonzero(np.diff(unit)) + 1
+    in_runs = len(starts) + 1 == distinct(unit)
+    if in_runs and ((entry[1:] >= exit_[:-1]) | (unit[1:] != unit[:-1])).all():
+        return  # the rows of each unit stand together and in order, as stages write them
     order = np.lexsort((exit_, entry, unit, stratum))
     same = (np.diff(unit[order]) == 0) & (np.diff(stratum[order]) == 0)
     overlap = same & (entry[order][1:] < exit_[order][:-1])
@@ -221,8 +225,9 @@ def design(df: pd.DataFrame, covariates: Iterable[str]) -> Design:
     terms: list[str] = []
     variables: list[str] = []
     reference: dict[str, str] = {}
+    whole = bool(complete.all())
     for name in listed:
-        series = df[name][complete]
+        series = df[name] if whole else df[name][complete]
         if isinstance(series.dtype, pd.CategoricalDtype):
             codes = series.cat.codes.to_numpy()
             present = [code for code in range(len(series.cat.categories)) if (codes == code).any()]
@@ -237,7 +242,10 @@ def design(df: pd.DataFrame, covariates: Iterable[str]) -> Design:
             parts.append(series.to_numpy(dtype=np.float64, na_value=np.nan))
             terms.append(name)
             variables.append(name)
-    matrix = np.column_stack(parts) if parts else np.zeros((int(complete.sum()), 0))
+    # Column after column in memory, as the kernel reads them.
+    matrix = np.empty((int(complete.sum()), len(parts)), order="F")
+    for k, part in enumerate(parts):
+        matrix[:, k] = part
     missing = {name: int((~known[name]).sum()) for name in listed}
     return Design(matrix, tuple(terms), tuple(variables), complete, missing, reference)
 
@@ -259,12 +267,35 @@ def _known(series: pd.Series, name: str) -> BoolArray:
 
 def standardize(x: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Centred and scaled columns with their centre and scale (1 where a column does not vary)."""
+    p = x.shape[1]
+    centre, scale = np.zeros(p), np.ones(p)
+    if not len(x):
+        return np.array(x, order="F"), centre, scale
     total = max(float(weight.sum()), 1e-300)
-    centre = weight @ x / total if len(x) else np.zeros(x.shape[1])
-    scale = np.sqrt(np.maximum(weight @ (x - centre) ** 2 / total, 0.0)) if len(x) else np.ones(x.shape[1])
-    varies = (np.ptp(x, axis=0) > 0) if len(x) else np.zeros(x.shape[1], dtype=bool)
-    scale = np.where(varies & (scale > 0), scale, 1.0)
-    return (x - centre) / scale, centre, scale
+
+    def column(k: int) -> FloatArray:
+        values = x[:, k]
+        centre[k] = weight @ values / total
+        result: FloatArray = values - centre[k]
+        spread = np.sqrt(max(float(weight @ (result * result)) / total, 0.0))
+        if spread > 0 and values.min() < values.max():
+            scale[k] = spread
+            result /= spread
+        return result
+
+    return columns_of(column, p, len(x)), centre, scale
+
+
+def compressed(codes: IntArray) -> tuple[IntArray, int]:
+    """The same groups numbered 0, 1, ... in order of their codes, none left out, and how many there are.
+
+    >>> compressed(np.array([4, 2, 4]))[0].tolist()
+    [1, 0, 1]
+    """
+    present = np.bincount(codes) > 0
+    if present.all():
+        return codes, len(present)
+    return (np.cumsum(present) - 1)[codes], int(present.sum())
 
 
 def first_and_last(unit: IntArray, entry: FloatArray, exit_: FloatArray) -> tuple[IntArray, IntArray]:

@@ -199,7 +199,7 @@ def columns_of(make: Callable[[int], FloatArray], p: int, size: int) -> FloatArr
     def fill(k: int) -> None:
         result[:, k] = make(k)
 
-    if result.size >= THREADED and p > 1:
+    if size * p >= THREADED and p > 1:
         list(_pool().map(fill, range(p)))
     else:
         for k in range(p):
@@ -356,6 +356,22 @@ class PartialLikelihood:
 
     def score_residuals(self, coef: FloatArray) -> FloatArray:
         """(n, p): what one unit of weight of each row adds to the score; weighted, they sum to it (zero at the fit)."""
+        return columns_of(self._score_residual(coef), self.x.shape[1], len(self.x))
+
+    def score_by(self, coef: FloatArray, codes: IntArray, size: int, weight: FloatArray | None) -> FloatArray:
+        """Score residuals, each times `weight` (n,), summed over groups: (size, p); no residual per row is kept."""
+        column = self._score_residual(coef)
+
+        def total(k: int) -> FloatArray:
+            residual = column(k)
+            if weight is not None:
+                residual *= weight
+            return np.bincount(codes, residual, minlength=size).astype(np.float64)
+
+        return columns_of(total, self.x.shape[1], size)
+
+    def _score_residual(self, coef: FloatArray) -> Callable[[int], FloatArray]:
+        """The score residuals (n,) of one covariate, by its number."""
         at = self.at(coef)
         over = self._hazard_over(at)
         # A row that ends in a tied event is, with Efron, at risk for it only in part.
@@ -372,7 +388,7 @@ class PartialLikelihood:
             residual[rows] += self.x[rows, k] - met[place, k]
             return residual
 
-        return columns_of(column, self.x.shape[1], len(self.x))
+        return column
 
     def martingale_residuals(self, coef: FloatArray) -> FloatArray:
         """(n,): events less those expected of each row."""
@@ -396,8 +412,14 @@ class PartialLikelihood:
         expected = at.square[:, None] * at.s1 - at.square_f[:, None] * at.d1
         return at.inverse / unit, at.square / unit**2, expected / unit
 
+    @cached_property
+    def _opening(self) -> IntArray:
+        return np.searchsorted(self.time_index, np.arange(len(self.sets.time)))
+
     def _by_time(self, terms: FloatArray) -> FloatArray:
-        return np.bincount(self.time_index, terms, minlength=len(self.sets.time)).astype(np.float64)
+        # The terms stand in the order of their times, and every event time has one.
+        result: FloatArray = np.add.reduceat(terms, self._opening) if len(terms) else np.zeros(len(self.sets.time))
+        return result
 
     def _hazard_over(self, at: AtCoefficients, by_time: FloatArray | None = None) -> FloatArray:
         whole, part = at.inverse, at.inverse_f

@@ -17,6 +17,7 @@ from cohort.domain.clock import BoolArray, FloatArray
 Evaluate = Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]
 
 STILL_MOVING = 1e-3  # log hazard (or odds) over the range of the covariate, at a step where the likelihood is flat
+CLOSE = 1e-10  # a step, on the scale of the linear predictor, after which the estimate no longer changes
 MAX_STEPS = 60
 
 
@@ -74,14 +75,17 @@ def invert_estimable(information: FloatArray, unlimited: BoolArray) -> FloatArra
     return result
 
 
-def climb(evaluate: Evaluate, n_terms: int, spread: FloatArray) -> Maximum:
+def climb(
+    evaluate: Evaluate, n_terms: int, spread: FloatArray, at_zero: tuple[float, FloatArray, FloatArray] | None = None
+) -> Maximum:
     """Maximize a log-likelihood from zero.
 
     evaluate : coefficients -> (log-likelihood, score (p,), information (p, p)).
     spread : (p,) range of each covariate, which turns a step into a change of the linear predictor.
+    at_zero : what `evaluate` says of zeros, when that is known already.
     """
     coef = np.zeros(n_terms)
-    loglik, score, information = evaluate(coef)
+    loglik, score, information = evaluate(coef) if at_zero is None else at_zero
     null = loglik
     step = newton_step(information, score)
     score_statistic = float(score @ step)
@@ -101,13 +105,18 @@ def climb(evaluate: Evaluate, n_terms: int, spread: FloatArray) -> Maximum:
             break
         gain = new_loglik - loglik
         coef, loglik, score, information = trial, new_loglik, new_score, new_information
-        moved = np.abs(step) * spread
-        if moved.max(initial=0.0) < 1e-10 and factor == 1.0:
+        moved, whole = np.abs(step) * spread, factor == 1.0
+        step = newton_step(information, score)
+        still = np.abs(step) * spread
+        if whole and (
+            moved.max(initial=0.0) < CLOSE or (still.max(initial=0.0) < CLOSE and moved.max(initial=0.0) < 1e-3)
+        ):
+            # The next step is known, and after it the error is its square: no need to look at the likelihood again.
+            coef = coef + step
             converged = True
             break
-        step = newton_step(information, score)
         flat = abs(gain) < 1e-12 * (abs(loglik) + 1.0)
-        if flat and (np.abs(step) * spread).max(initial=0.0) > STILL_MOVING:
+        if flat and still.max(initial=0.0) > STILL_MOVING:
             break
     moving = np.abs(step) * spread > STILL_MOVING
     return Maximum(coef, loglik, null, information, score_statistic, moving, converged or not moving.any(), taken)
