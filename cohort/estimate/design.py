@@ -300,7 +300,10 @@ def compressed(codes: IntArray) -> tuple[IntArray, int]:
 
 def first_and_last(unit: IntArray, entry: FloatArray, exit_: FloatArray) -> tuple[IntArray, IntArray]:
     """Row numbers of each unit's first and last row, in the order of the units' codes."""
-    order = np.lexsort((exit_, entry, unit))
+    if ((unit[1:] > unit[:-1]) | ((unit[1:] == unit[:-1]) & (entry[1:] > entry[:-1]))).all():
+        order = np.arange(len(unit))  # in order already, as stages write them
+    else:
+        order = np.lexsort((exit_, entry, unit))
     change = np.flatnonzero(np.diff(unit[order])) + 1
     starts = np.concatenate([[0], change]) if len(order) else np.zeros(0, dtype=np.int64)
     ends = np.concatenate([change, [len(order)]]) - 1 if len(order) else np.zeros(0, dtype=np.int64)
