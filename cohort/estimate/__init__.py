@@ -1,27 +1,88 @@
 """Estimators on counting-process rows: plain arrays inside, one tidy frame out."""
 
+from cohort.estimate.absolute_risk import absolute_risk
+from cohort.estimate.bootstrap import bootstrap
+from cohort.estimate.bounds import interval_bounds
+from cohort.estimate.by_interval import hazard_ratio_by_interval, time_transform
+from cohort.estimate.contrasts import compare_curves
+from cohort.estimate.counts import negative_binomial
 from cohort.estimate.cox import cox
-from cohort.estimate.curves import aalen_johansen, kaplan_meier
+from cohort.estimate.curves import aalen_johansen, kaplan_meier, quantile_time
+from cohort.estimate.exact import exact_odds_ratio, exact_rate_ratio
 from cohort.estimate.finegray import fine_gray
+from cohort.estimate.firth import firth_logistic
+from cohort.estimate.firth_cox import firth_cox
+from cohort.estimate.gee import gee_logistic
 from cohort.estimate.glm import logistic, poisson
+from cohort.estimate.gray import gray_test
+from cohort.estimate.influence import influence, martingale_residuals, schoenfeld_residuals, schoenfeld_smooth
 from cohort.estimate.ipcw import ipcw_logistic
 from cohort.estimate.logrank import logrank
+from cohort.estimate.lost_time import time_lost
+from cohort.estimate.mixed import mixed_logistic
+from cohort.estimate.multistate import mean_time_in_states, state_probabilities, state_transitions
+from cohort.estimate.nelson_aalen import nelson_aalen
+from cohort.estimate.parametric import weibull
 from cohort.estimate.ph import ph_test
+from cohort.estimate.prediction import concordance, prediction_accuracy
 from cohort.estimate.rates import proportion, rate, rate_by
+from cohort.estimate.recurrent import recurrent
+from cohort.estimate.recurrent_counts import mean_cumulative_count
+from cohort.estimate.splines import functional_form, restricted_cubic_spline, wald_test
+from cohort.estimate.standardized_ratio import observed_expected
+from cohort.estimate.standardized_risk import standardized_risk
 from cohort.estimate.tableone import table_one
+from cohort.estimate.turnbull import turnbull
+from cohort.estimate.within import within_patient
 
 __all__ = [
     "aalen_johansen",
+    "absolute_risk",
+    "bootstrap",
+    "compare_curves",
+    "concordance",
     "cox",
+    "exact_odds_ratio",
+    "exact_rate_ratio",
     "fine_gray",
+    "firth_cox",
+    "firth_logistic",
+    "functional_form",
+    "gee_logistic",
+    "gray_test",
+    "hazard_ratio_by_interval",
+    "influence",
+    "interval_bounds",
     "ipcw_logistic",
     "kaplan_meier",
     "logistic",
     "logrank",
+    "martingale_residuals",
+    "mean_cumulative_count",
+    "mean_time_in_states",
+    "mixed_logistic",
+    "negative_binomial",
+    "nelson_aalen",
+    "observed_expected",
     "ph_test",
     "poisson",
+    "prediction_accuracy",
     "proportion",
+    "quantile_time",
     "rate",
     "rate_by",
+    "recurrent",
+    "restricted_cubic_spline",
+    "schoenfeld_residuals",
+    "schoenfeld_smooth",
+    "standardized_risk",
+    "state_probabilities",
+    "state_transitions",
     "table_one",
+    "time_lost",
+    "time_transform",
+    "turnbull",
+    "wald_test",
+    "weibull",
+    "within_patient",
 ]

@@ -1,12 +1,13 @@
 """Hazard ratios: Cox's model on counting-process rows, with the patient as the unit that varies.
 
 The fit is `kernel.PartialLikelihood` climbed by `newton`. The robust variance sums score residuals over clusters
-(Lin and Wei 1989), without a small-sample factor, as R's `coxph(..., cluster=)`.
+(Lin and Wei 1989), without a small-sample factor, as R's `coxph(..., cluster=)`. Below 20 clusters with an event it is
+replaced by leaving one of them out at a time, with limits from t (`small_sample`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,9 +18,13 @@ from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate import report
 from cohort.estimate.design import Design, Rows, causes, compressed, design, distinct, rows_of, standardize, zero_one
-from cohort.estimate.kernel import PartialLikelihood, RiskSets, Ties, WeightKind
+from cohort.estimate.kernel import PartialLikelihood, Ties, WeightKind
 from cohort.estimate.newton import Maximum, climb, independent, invert_estimable
+from cohort.estimate.risk_sets import RiskSets
+from cohort.estimate.small_sample import HazardCorrection, LeftOut, applies, jackknife_variance, leave_one_out
 from cohort.tables.results import Estimates
+
+JACKKNIFE = "leaving out one cluster with an event at a time, the others by their influence; limits from t"
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class CoxFit:
     kept: BoolArray
     varies: BoolArray
     maximum: Maximum
+    ties: Ties = "efron"
 
     @property
     def coef(self) -> FloatArray:
@@ -105,6 +111,28 @@ class CoxFit:
         result: FloatArray = influence.T @ (copies[:, None] * influence)
         return result
 
+    def jackknife(self, sets_of: Callable[[BoolArray], RiskSets] | None = None) -> tuple[FloatArray, LeftOut]:
+        """Variance of the limited coefficients (q, q) by leaving out one cluster with an event at a time.
+
+        sets_of : the risk sets of some of the rows, if they are not as `rows` say.
+        """
+        rows = self.rows
+
+        def plain(keep: BoolArray) -> RiskSets:
+            return RiskSets.of(rows.exit[keep], self.event[keep], rows.entry[keep], rows.stratum[keep])
+
+        left_out = leave_one_out(
+            self.likelihood,
+            self.maximum,
+            sets_of or plain,
+            compressed(rows.cluster)[0],
+            ties=self.ties,
+            weight_kind=self.weight_kind,
+        )
+        influence, copies = self.influence()
+        to_coef = 1.0 / self.scale[self.kept]
+        return jackknife_variance(left_out, to_coef, influence, copies, ~self.maximum.unlimited), left_out
+
 
 def fit_cox(
     x: FloatArray,
@@ -128,7 +156,7 @@ def fit_cox(
     spread = np.array([np.ptp(column) for column in likelihood.x.T])
     at_zero = loglik, score[kept], information[np.ix_(kept, kept)]
     maximum = climb(likelihood.evaluate, int(kept.sum()), spread, at_zero)
-    return CoxFit(likelihood, rows, event, weight_kind, centre, scale, kept, varies, maximum)
+    return CoxFit(likelihood, rows, event, weight_kind, centre, scale, kept, varies, maximum, ties)
 
 
 def cox(
@@ -146,6 +174,7 @@ def cox(
     of: int | None = None,
     weight_kind: WeightKind = "probability",
     robust: bool | None = None,
+    small_sample: HazardCorrection = "auto",
     confidence: float = 0.95,
     outcome: str = "",
     model: str = "",
@@ -157,6 +186,9 @@ def cox(
     id : rows of one unit, which may touch but not overlap. cluster : the patient, who may give several units.
     weight_kind : "frequency" (a row of weight 3 is three rows, each in a cluster of its own) or "probability".
     robust : default yes when there is a cluster, an id with several rows, or probability weights other than one.
+    small_sample : of a robust variance. "auto" leaves out one cluster with an event at a time where these are fewer
+        than 20, and takes limits from the error so found (`corrected_std_error`) and t (column `df`); "jackknife" does
+        so always, "none" never (R's `coxph`). `std_error` is the same in all three.
 
     Returns one row per term: estimate (hazard ratio per unit), conf_low, conf_high, coef, std_error (robust where
     asked), naive_std_error, n_patients (clusters), n_units (ids), n_events, n_exposed_events (events at 1 of a 0/1
@@ -182,7 +214,8 @@ def cox(
         x = np.asfortranarray(x[base.weight[plan.complete] > 0])
         base, happened = select(base, used), happened[used]
     if robust is None:
-        robust = base.clustered or (weight_kind == "probability" and bool((base.weight != 1).any()))
+        weighted = weight_kind == "probability" and bool((base.weight != 1).any())
+        robust = base.clustered or weighted or small_sample == "jackknife"
 
     return hazard_estimates(
         plan,
@@ -199,6 +232,7 @@ def cox(
             "weights": weight_kind if weight is not None else "none",
             "strata": strata,
         },
+        small_sample=small_sample,
     )
 
 
@@ -215,17 +249,25 @@ def hazard_estimates(
     common: dict[str, Any],
     settings: dict[str, Any],
     sets: RiskSets | None = None,
+    sets_of: Callable[[BoolArray], RiskSets] | None = None,
+    small_sample: HazardCorrection = "none",
 ) -> Estimates:
-    """Fit and put into the tidy frame, one row per term, also where there is nothing to fit."""
+    """Fit and put into the tidy frame, one row per term, also where there is nothing to fit.
+
+    sets_of : where `sets` are not those of the rows, the risk sets of some of them, for leaving clusters out.
+    """
+    frequency = weight_kind == "frequency"
+    with_event = _clusters_with_event(base, happened, frequency)
+    corrected = applies(small_sample, ("auto", "none", "jackknife"), with_event, robust) and base.n_patients > 1
+    convention = "robust, summed over clusters, no small-sample factor" if robust else "inverse information"
     settings = {
         **settings,
         "ties": ties,
-        "variance": "robust, summed over clusters, no small-sample factor" if robust else "inverse information",
+        "variance": JACKKNIFE if corrected else convention,
         "confidence": confidence,
         "n_clusters": base.n_patients,
         **plan.settings,
     }
-    frequency = weight_kind == "frequency"
     counts = base.weight if frequency else np.ones(len(base.exit))
     n_events = float(counts[happened].sum())
     common = {
@@ -251,20 +293,47 @@ def hazard_estimates(
     settings["loglik"] = (fit.maximum.null_loglik, fit.maximum.loglik)
     settings["score_statistic"] = fit.maximum.score_statistic
     settings["converged"] = fit.maximum.converged
-    naive, error = nothing.copy(), nothing.copy()
+    naive, error, plain, alone = nothing.copy(), nothing.copy(), nothing.copy(), np.zeros(p, dtype=bool)
+    said = "jackknife, limits from t" if corrected else ""
+    shared = report.robust_notes(n_events, base.n_patients, with_event, bool(robust), said)
     if fit.limited.any():
         naive[fit.limited] = np.sqrt(np.diag(fit.naive_variance()))
-        error = naive.copy()
-        if robust:
-            error[fit.limited] = np.sqrt(np.diag(fit.robust_variance())) if base.n_patients > 1 else np.nan
-    with_event = distinct(base.cluster[happened])
-    shared = report.robust_notes(n_events, base.n_patients, with_event, bool(robust))
+        if robust and base.n_patients > 1:
+            plain[fit.limited] = np.sqrt(np.diag(fit.robust_variance()))
+        if corrected:
+            variance, left_out = fit.jackknife(sets_of)
+            error[fit.limited] = np.sqrt(np.diag(variance))
+            alone[fit.kept] = left_out.alone & (with_event > 1)
+            stepped = int(left_out.stepped.sum())
+            if stepped:
+                shared.append(f"without {stepped} of them an estimate has no limit: one step towards it")
+        else:
+            error = plain if robust else naive.copy()
     if not fit.maximum.converged and not fit.maximum.unlimited.any():
         shared.append("the fit did not converge")
-    notes = ["; ".join([*_term_note(fit, j, x[:, j], happened), *shared]) for j in range(p)]
-    return report.estimates(
-        {**common, **report.wald(fit.coef, error, confidence), "naive_std_error": naive, "note": notes}, settings
-    )
+    ratios = report.wald(fit.coef, error, confidence, np.full(p, with_event - 1.0) if corrected else None)
+    notes = [
+        "; ".join(
+            [
+                *_term_note(fit, j, x[:, j], happened),
+                *(["rests on one cluster: no standard error between clusters"] if alone[j] else []),
+                *report.beyond(ratios, j),
+                *shared,
+            ]
+        )
+        for j in range(p)
+    ]
+    if corrected:
+        ratios = report.corrected(ratios, plain)
+    return report.estimates({**common, **ratios, "naive_std_error": naive, "note": notes}, settings)
+
+
+def _clusters_with_event(rows: Rows, event: BoolArray, frequency: bool) -> float:
+    if not frequency:
+        return distinct(rows.cluster[event])
+    copies = np.zeros(int(rows.cluster.max(initial=-1)) + 1)
+    np.maximum.at(copies, rows.cluster[event], rows.weight[event])
+    return float(copies.sum())
 
 
 def select(rows: Rows, keep: BoolArray) -> Rows:

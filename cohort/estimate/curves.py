@@ -19,9 +19,11 @@ from cohort.estimate import report
 from cohort.estimate.design import Rows, causes, column, distinct, rows_of, zero_one
 from cohort.estimate.incidence import Curves, Histories, curves, greenwood, join_splits, standard_errors
 from cohort.estimate.kernel import WeightKind
+from cohort.estimate.rare_limits import Followed, beta_limits, next_weight
 from cohort.tables.results import Estimates
 
 ConfType = Literal["log-log", "log", "plain"]
+CurveConfType = Literal["log-log", "log", "plain", "beta"]
 EVENT_FREE = "event_free"
 
 
@@ -36,7 +38,7 @@ def kaplan_meier(
     cluster: str | None = None,
     by: str | None = None,
     at: npt.ArrayLike | None = None,
-    conf_type: ConfType = "log-log",
+    conf_type: CurveConfType = "log-log",
     weight_kind: WeightKind = "probability",
     confidence: float = 0.95,
     outcome: str = EVENT_FREE,
@@ -69,7 +71,7 @@ def aalen_johansen(
     cluster: str | None = None,
     by: str | None = None,
     at: npt.ArrayLike | None = None,
-    conf_type: ConfType = "log-log",
+    conf_type: CurveConfType = "log-log",
     causes_named: Sequence[str] | None = None,
     weight_kind: WeightKind = "probability",
     confidence: float = 0.95,
@@ -80,6 +82,8 @@ def aalen_johansen(
     cause : 0 censored or split, 1, 2, ... (or a categorical whose first category is 0). causes_named : their names.
     id : rows of one unit; those that touch are one stay. cluster : the patient, for the variance (default: the id).
     by : groups fixed at entry, one curve each. at : days at which to read (default: every day with an event).
+    conf_type : "log-log" (as R), "log", "plain"; or "beta" where events are few: limits that hold with any number of
+        events, none included, and grow as patients are lost (`rare_limits`).
 
     Returns one row per group, day and outcome (event_free, then the causes): estimate, conf_low, conf_high,
     std_error, n_risk (entry < day <= exit; on the first day of entry those who enter), n_events by that day,
@@ -155,16 +159,16 @@ def _by_group(
     outcomes: tuple[str, ...],
     by: str | None,
     at: npt.ArrayLike | None,
-    conf_type: ConfType,
+    conf_type: CurveConfType,
     weight_kind: WeightKind,
     confidence: float,
     measure: str,
     robust: bool,
     has_id: bool,
 ) -> Estimates:
-    if conf_type not in ("log-log", "log", "plain"):
-        raise EstimationError(f"conf_type must be log-log, log or plain, and is {conf_type!r}.")
-    labels, group = _groups(rows, base, by, has_id)
+    if conf_type not in ("log-log", "log", "plain", "beta"):
+        raise EstimationError(f"conf_type must be log-log, log, plain or beta, and is {conf_type!r}.")
+    labels, group = groups_of(rows, base, by, has_id)
     asked = None if at is None else np.atleast_1d(np.asarray(at, dtype=np.float64))
     parts: list[dict[str, Any]] = []
     for code, label in enumerate(labels):
@@ -190,7 +194,8 @@ def _by_group(
     return report.estimates(columns, settings)
 
 
-def _groups(rows: pd.DataFrame, base: Rows, by: str | None, has_id: bool) -> tuple[list[str], IntArray]:
+def groups_of(rows: pd.DataFrame, base: Rows, by: str | None, has_id: bool) -> tuple[list[str], IntArray]:
+    """Names of the groups of column `by` and the group of each row (n,); a curve needs groups fixed within an id."""
     if by is None:
         return [""], np.zeros(len(rows), dtype=np.int64)
     series = column(rows, by, "the groups")
@@ -219,7 +224,7 @@ def _read(
     measure: str,
     robust: bool,
     weight_kind: WeightKind,
-    conf_type: ConfType,
+    conf_type: CurveConfType,
     confidence: float,
 ) -> dict[str, Any]:
     """Read the curves at `times`: arrays of len(times) * len(outcomes), time by time."""
@@ -236,7 +241,10 @@ def _read(
     beyond = (times > last) & (found.free[-1] > 0)
     states = np.where(beyond[:, None], np.nan, states)
     errors = np.where(beyond[:, None], np.nan, errors)
-    low, high = limits(states, errors, conf_type, confidence)
+    if conf_type == "beta":
+        low, high = _rare_limits(found, times, states, errors, weight_kind, confidence)
+    else:
+        low, high = limits(states, errors, conf_type, confidence)
 
     counts = h.weight if weight_kind == "frequency" else np.ones(len(h.exit))
     width = len(outcomes)
@@ -244,7 +252,11 @@ def _read(
     for state in range(width):
         of_state = h.cause > 0 if state == 0 else h.cause == state
         n_events[:, state] = _up_to(h.exit[of_state], counts[of_state], times, "right")
-    shape = (len(times), width)
+    notes = np.repeat(_notes(found, times, beyond, last)[:, None], width, axis=1)
+    unseen = (n_events == 0) & (~beyond & (times > _start(h)))[:, None]
+    if conf_type != "beta" and unseen.any():
+        said = f'no event: no interval from {conf_type}; conf_type="beta" gives the share with an event an upper limit'
+        notes[unseen] = [f"{note}; {said}" if note else said for note in notes[unseen]]
     return {
         "outcome": np.tile(np.array(outcomes, dtype=object), len(times)),
         "time": np.repeat(times, width),
@@ -257,8 +269,40 @@ def _read(
         "conf_low": low.ravel(),
         "conf_high": high.ravel(),
         "std_error": errors.ravel(),
-        "note": np.broadcast_to(_notes(found, times, beyond, last)[:, None], shape).ravel(),
+        "note": notes.ravel(),
     }
+
+
+def _rare_limits(
+    found: Curves,
+    times: FloatArray,
+    states: FloatArray,
+    errors: FloatArray,
+    weight_kind: WeightKind,
+    confidence: float,
+) -> tuple[FloatArray, FloatArray]:
+    """Beta limits of the event-free share, from those of its complement, and of the incidences: (T, 1 + J)."""
+    h = found.histories
+    weight, copies = h.weight, np.ones(len(h.exit))
+    if weight_kind == "frequency":
+        weight, copies = copies, h.weight  # each row so many patients, and not one that weighs more
+    whose, first = np.unique(h.cluster, return_index=True)
+    own, many = np.bincount(np.searchsorted(whose, h.cluster), weight, minlength=len(whose)), copies[first]
+    effective = float((many @ own) ** 2 / max(float(many @ own**2), 1e-300))
+    followed = Followed.of(h.entry, h.exit, weight, h.cluster, copies)
+    next_one = next_weight(followed, found.time, found.free, times)[:, None]
+    share = np.column_stack([1.0 - states[:, 0], states[:, 1:]])
+    low, high = beta_limits(share, errors**2, next_one, effective, float(copies.sum()), float(many.sum()), confidence)
+    low, high = np.where(times[:, None] > _start(h), (low, high), share)  # before the first day nothing can happen
+    return np.column_stack([1.0 - high[:, 0], low[:, 1:]]), np.column_stack([1.0 - low[:, 0], high[:, 1:]])
+
+
+def _start(histories: Histories) -> float:
+    """The day until which nobody has been at risk: the first entry, else day 0 if all leave after it."""
+    first = float(histories.entry.min(initial=np.inf))
+    if np.isfinite(first):
+        return first
+    return 0.0 if (histories.exit > 0).all() else -np.inf
 
 
 def at_risk(entry: FloatArray, exit_: FloatArray, counts: FloatArray, times: FloatArray) -> FloatArray:

@@ -15,7 +15,8 @@ import pandas as pd
 
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.errors import EstimationError
-from cohort.estimate.kernel import WeightKind, columns_of
+from cohort.estimate.kernel import WeightKind
+from cohort.estimate.risk_sets import columns_of
 
 
 def column(df: pd.DataFrame, name: str, role: str) -> pd.Series:

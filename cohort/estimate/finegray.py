@@ -5,7 +5,8 @@ curve of being lost, H the chance of having entered by then (Geskus 2011, Biomet
 lingering of all is one cumulative sum times a curve. The answers are those of R's `finegray` followed by `coxph`
 with the ties named; `cmprsk::crr` has its own handling of ties and another variance (docs/differences.md).
 
-Variance: the sandwich over clusters with G and H taken as known, as `coxph(..., cluster=)` after `finegray`.
+Variance: the sandwich over clusters with G and H taken as known, as `coxph(..., cluster=)` after `finegray`; below 20
+clusters with an event, leaving one out at a time as in `cox`, with the same G and H.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from cohort.domain.clock import FloatArray, IntArray
+from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate.cox import hazard_estimates, select
 from cohort.estimate.design import Rows, causes, column, design, first_and_last, rows_of
-from cohort.estimate.kernel import RiskSets, Ties, WeightKind, by_column
+from cohort.estimate.kernel import Ties, WeightKind
+from cohort.estimate.risk_sets import RiskSets, by_column
+from cohort.estimate.small_sample import HazardCorrection
 from cohort.tables.results import Estimates
 
 
@@ -126,6 +129,7 @@ def fine_gray(
     cluster: str | None = None,
     ties: Ties = "efron",
     weight_kind: WeightKind = "probability",
+    small_sample: HazardCorrection = "auto",
     confidence: float = 0.95,
     outcome: str = "",
     model: str = "",
@@ -133,7 +137,8 @@ def fine_gray(
     """Subdistribution hazard ratios of the cause `of`.
 
     rows and arguments as in `cox`, with causes as in `aalen_johansen`. Covariates must be fixed: what changes with
-    time has no value after death, and is refused. Returns the frame of `cox`, measure "subdistribution_hazard_ratio".
+    time has no value after death, and is refused. A cluster left out of a small sample stays in G and H.
+    Returns the frame of `cox`, measure "subdistribution_hazard_ratio".
     Raises EstimationError for covariates that change within an id, and for ids that leave and return.
 
     >>> days = pd.DataFrame({"exit": [1, 2, 3, 4, 5, 6], "cause": [1, 2, 1, 1, 0, 2], "leak": [1, 1, 0, 1, 0, 0]})
@@ -169,12 +174,12 @@ def fine_gray(
     kept = plan.complete
     happened = ended[kept] == of
     units = select(units, kept)
-    sets = None
-    if happened.any():
+
+    def sets_of(some: BoolArray) -> RiskSets:
         # The curves G and H use everyone; the risk sets, those with all covariates.
-        plain = RiskSets.of(units.exit, happened, units.entry)
+        plain = RiskSets.of(units.exit[some], happened[some], units.entry[some])
         share = whole.share[np.searchsorted(whole.time, plain.time)]
-        sets = LingeringSets(
+        return LingeringSets(
             plain.time,
             plain.stratum,
             plain.first,
@@ -182,8 +187,9 @@ def fine_gray(
             plain.late,
             plain.stratum_end,
             share,
-            whole.per_share[kept],
+            whole.per_share[kept][some],
         )
+
     return hazard_estimates(
         plan,
         plan.matrix,
@@ -199,7 +205,9 @@ def fine_gray(
             "weights": weight_kind if weight is not None else "none",
             "of": of,
         },
-        sets=sets,
+        sets=sets_of(np.ones(len(happened), dtype=bool)) if happened.any() else None,
+        sets_of=sets_of,
+        small_sample=small_sample,
     )
 
 

@@ -2,7 +2,8 @@
 
 Convention of the robust variance: (X'WX)^-1 [sum over clusters of (sum of w (y - mu) x)^2] (X'WX)^-1, without any
 small-sample factor, which is R's `sandwich::vcovCL(type = "HC0", cadjust = FALSE)`. With G clusters the factor
-G / (G - 1) that statsmodels and vcovCL apply by default would widen each interval by about 1 / (2 G).
+G / (G - 1) that statsmodels and vcovCL apply by default would widen each interval by about 1 / (2 G). Below 20
+clusters with an event CR2 takes its place, with limits from t (`small_sample`).
 """
 
 from __future__ import annotations
@@ -20,18 +21,23 @@ from scipy.special import gammaln
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate import report
-from cohort.estimate.design import Design, codes_of, design, numbers, standardize, zero_one
-from cohort.estimate.kernel import sum_by
+from cohort.estimate.design import Design, codes_of, design, distinct, numbers, standardize, zero_one
 from cohort.estimate.newton import STILL_MOVING, independent, invert_estimable, newton_step
+from cohort.estimate.risk_sets import sum_by
+from cohort.estimate.small_sample import GlmCorrection, applies, cr2
 from cohort.tables.results import Estimates
 
 Family = Literal["binomial", "poisson"]
 CONVENTION = 'sandwich over clusters, no small-sample factor: vcovCL(type = "HC0", cadjust = FALSE)'
+CR2 = 'sandwich over clusters, CR2 as vcovCR(type = "CR2"); limits from t, Satterthwaite\'s degrees of freedom'
 
 
 @dataclass(frozen=True)
 class GlmFit:
-    """Coefficients (1 + p,) with the intercept first: NaN where aliased, infinite where unlimited, and variances."""
+    """Coefficients (1 + p,) with the intercept first: NaN where aliased, infinite where unlimited, and their errors.
+
+    naive, robust, corrected : (1 + p,) standard errors; df : (1 + p,), Satterthwaite's, of the corrected one (CR2).
+    """
 
     coef: FloatArray
     naive: FloatArray
@@ -39,12 +45,21 @@ class GlmFit:
     kept: BoolArray
     unlimited: BoolArray
     loglik: float
+    corrected: FloatArray
+    df: FloatArray
 
 
 def fit_glm(
-    x: FloatArray, y: FloatArray, weight: FloatArray, cluster: IntArray, family: Family, offset: FloatArray
+    x: FloatArray,
+    y: FloatArray,
+    weight: FloatArray,
+    cluster: IntArray,
+    family: Family,
+    offset: FloatArray,
+    *,
+    correct: bool = False,
 ) -> GlmFit:
-    """Fit with canonical link; x (n, p) without the intercept; standard errors (1 + p,) naive and robust."""
+    """Fit with canonical link; x (n, p) without the intercept; `correct`: CR2 as well, else it is missing."""
     standard, centre, scale = standardize(x, weight)
     full = np.column_stack([np.ones(len(y)), standard])
     link = sm.families.Binomial() if family == "binomial" else sm.families.Poisson()
@@ -64,7 +79,8 @@ def fit_glm(
     back = back[np.ix_(kept, kept)]
     reach = np.append(1.0, np.ptp(x, axis=0))[kept]
     for turn in range(3):  # a fit that stands still is polished; one that moves on is without limit
-        mean = np.asarray(link.link.inverse(z @ inner + offset))
+        with np.errstate(over="ignore"):  # a fit without limit may have gone far
+            mean = np.asarray(link.link.inverse(z @ inner + offset))
         information = z.T @ ((weight * link.variance(mean))[:, None] * z)
         step = newton_step(information, z.T @ (weight * (y - mean)))
         moving = np.abs(back @ step) * reach > STILL_MOVING
@@ -82,7 +98,13 @@ def fit_glm(
     robust[where[~moving]] = np.sqrt(((influence @ back.T) ** 2).sum(axis=0)[~moving])
     unlimited = np.zeros(q, dtype=bool)
     unlimited[where[moving]] = True
-    return GlmFit(coef, naive, robust, kept, unlimited, _loglik(family, y, z @ inner + offset, weight))
+    corrected, df = np.full(q, np.nan), np.full(q, np.nan)
+    if correct:
+        grown, freedom = cr2(z, np.asarray(link.variance(mean)), weight, y - mean, cluster, inverse, back)
+        corrected[where[~moving]] = np.sqrt((grown**2).sum(axis=0)[~moving])
+        df[where[~moving]] = freedom[~moving]
+    loglik = _loglik(family, y, z @ inner + offset, weight)
+    return GlmFit(coef, naive, robust, kept, unlimited, loglik, corrected, df)
 
 
 def _loglik(family: Family, y: FloatArray, eta: FloatArray, weight: FloatArray) -> float:
@@ -103,14 +125,27 @@ def glm_estimates(
     robust: bool,
     confidence: float,
     settings: dict[str, Any],
+    small_sample: GlmCorrection = "none",
 ) -> Estimates:
     """The tidy frame of a fitted model, the intercept first."""
-    n_clusters = len(np.unique(cluster))
-    with_event = len(np.unique(cluster[events > 0]))
-    error = fit.robust if robust and n_clusters > 1 else np.full_like(fit.robust, np.nan) if robust else fit.naive
+    n_clusters = distinct(cluster)
+    with_event = distinct(cluster[events > 0])
+    error, df, variance = fit.naive, None, "inverse information"
+    corrected = corrects(small_sample, events, cluster, robust)
+    if robust:
+        error, variance = fit.robust, CONVENTION
+    if corrected:
+        df, variance = np.minimum(fit.df, with_event - 1.0), CR2 + ", not more than clusters with an event less one"
+        error = fit.corrected
+        if small_sample == "cr2":
+            df, variance = fit.df, CR2
+    if robust and n_clusters == 1:
+        error = np.full_like(fit.robust, np.nan)
     binary = np.isin(x, (0.0, 1.0)).all(axis=0)
     exposed = np.append(np.nan, np.where(binary, events @ x, np.nan))
-    shared = report.robust_notes(float(events.sum()), n_clusters, with_event, robust)
+    said = "CR2, limits from t" if corrected else ""
+    shared = report.robust_notes(float(events.sum()), n_clusters, with_event, robust, said)
+    ratios = report.wald(fit.coef, error, confidence, df)
     terms = ("intercept", *plan.terms)
     notes = []
     for j in range(len(terms)):
@@ -120,12 +155,14 @@ def glm_estimates(
             own = ["the same for everyone: nothing to compare" if constant else "told by the covariates before it"]
         elif fit.unlimited[j]:
             own = ["separates events from the rest: no finite estimate"]
-        notes.append("; ".join([*own, *shared]))
+        notes.append("; ".join([*own, *report.beyond(ratios, j), *shared]))
+    if corrected:
+        ratios = report.corrected(ratios, fit.robust)
     columns = {
         "term": list(terms),
         "measure": measure,
         **counts,
-        **report.wald(fit.coef, error, confidence),
+        **ratios,
         "naive_std_error": fit.naive,
         "variable": ["intercept", *plan.variables],
         "n_exposed_events": exposed,
@@ -135,13 +172,19 @@ def glm_estimates(
         columns,
         {
             **settings,
-            "variance": CONVENTION if robust else "inverse information",
+            "variance": variance,
             "confidence": confidence,
             "loglik": fit.loglik,
             "n_clusters": n_clusters,
             **plan.settings,
         },
     )
+
+
+def corrects(choice: GlmCorrection, events: FloatArray, cluster: IntArray, robust: bool) -> bool:
+    """Whether CR2 takes the place of the sandwich."""
+    asked = applies(choice, ("auto", "none", "cr2"), distinct(cluster[events > 0]), robust)
+    return asked and distinct(cluster) > 1
 
 
 def without_fit(plan: Design, measure: str, counts: dict[str, Any], note: str, settings: dict[str, Any]) -> Estimates:
@@ -167,6 +210,7 @@ def poisson(
     person_time: str,
     covariates: Sequence[str],
     cluster: str | None = None,
+    small_sample: GlmCorrection = "auto",
     confidence: float = 0.95,
     outcome: str = "",
     model: str = "",
@@ -175,6 +219,9 @@ def poisson(
 
     df : rows of events and person-time (zero person-time rows are left out, unless they hold events: an error).
     cluster : the patient; the standard error is then robust. Without one it is model-based.
+    small_sample : of a robust variance. "auto" takes limits from CR2 (`corrected_std_error`) and t (column `df`) below
+        20 clusters with an event; "cr2" always, with the degrees of freedom of R's `clubSandwich`; "none" never.
+        `std_error` is the plain sandwich in all three.
     Returns the intercept (estimate: events per unit of person-time at covariates zero) and a row per term.
     """
     count = numbers(df, events, "the events")
@@ -197,7 +244,9 @@ def poisson(
     settings = {"method": "Poisson regression", "offset": f"log {person_time}"}
     if y.sum() == 0:
         return without_fit(plan, "rate_ratio", counts, "no event: nothing can be estimated", settings)
-    fit = fit_glm(x, y, np.ones(len(y)), of_row, "poisson", np.log(t))
+    robust = cluster is not None
+    correct = corrects(small_sample, y, of_row, robust)
+    fit = fit_glm(x, y, np.ones(len(y)), of_row, "poisson", np.log(t), correct=correct)
     return glm_estimates(
         fit,
         plan,
@@ -206,9 +255,10 @@ def poisson(
         counts=counts,
         events=y,
         cluster=of_row,
-        robust=cluster is not None,
+        robust=robust,
         confidence=confidence,
         settings=settings,
+        small_sample=small_sample,
     )
 
 
@@ -220,6 +270,7 @@ def logistic(
     cluster: str | None = None,
     weight: str | None = None,
     robust: bool | None = None,
+    small_sample: GlmCorrection = "auto",
     confidence: float = 0.95,
     model: str = "",
 ) -> Estimates:
@@ -227,6 +278,7 @@ def logistic(
 
     df : one row per unit; outcome 0/1. cluster : the patient. weight : probability weights; rows of weight 0 are out.
     robust : default yes with a cluster or weights other than one; the convention stands in `settings["variance"]`.
+    small_sample : as in `poisson`.
     Returns the intercept and a row per term: estimate (odds ratio), conf_low, conf_high, coef, std_error,
     naive_std_error, n_patients (clusters), n_units (rows used), n_events, n_exposed_events, note.
 
@@ -242,9 +294,16 @@ def logistic(
     of_row = np.arange(len(df)) if groups is None else groups
     plan = design(df, covariates)
     if robust is None:
-        robust = cluster is not None or bool((w != 1).any())
+        robust = cluster is not None or bool((w != 1).any()) or small_sample == "cr2"
     return logistic_of_arrays(
-        plan, y, w, of_row, robust=robust, confidence=confidence, extra={"outcome": outcome, "model": model}
+        plan,
+        y,
+        w,
+        of_row,
+        robust=robust,
+        confidence=confidence,
+        extra={"outcome": outcome, "model": model},
+        small_sample=small_sample,
     )
 
 
@@ -258,6 +317,7 @@ def logistic_of_arrays(
     confidence: float,
     extra: dict[str, Any],
     settings: dict[str, Any] | None = None,
+    small_sample: GlmCorrection = "none",
 ) -> Estimates:
     """Logistic regression of coded rows; arrays (n,) over all rows of the plan, incomplete ones included."""
     used = plan.complete & (weight > 0)
@@ -273,7 +333,8 @@ def logistic_of_arrays(
     if outcome.sum() in (0.0, float(len(outcome))):
         what = "no event" if outcome.sum() == 0 else "an event in every row"
         return without_fit(plan, "odds_ratio", counts, f"{what}: nothing can be estimated", said)
-    fit = fit_glm(x, outcome, w, of_row, "binomial", np.zeros(len(outcome)))
+    correct = corrects(small_sample, outcome, of_row, robust)
+    fit = fit_glm(x, outcome, w, of_row, "binomial", np.zeros(len(outcome)), correct=correct)
     return glm_estimates(
         fit,
         plan,
@@ -285,4 +346,5 @@ def logistic_of_arrays(
         robust=robust,
         confidence=confidence,
         settings=said,
+        small_sample=small_sample,
     )

@@ -13,16 +13,17 @@ F_j(t) is a sum over the event times at which the row is at risk, so three cumul
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
-from cohort.domain.clock import FloatArray, IntArray
+from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate.design import distinct
-from cohort.estimate.kernel import RiskSets, WeightKind
+from cohort.estimate.kernel import WeightKind
+from cohort.estimate.risk_sets import RiskSets
 
 CHUNK = 4_000_000  # influences held at once (rows x times)
 
@@ -202,3 +203,143 @@ def _patterns(
     several = sparse.csr_matrix((weight[~alone], (codes, pattern[~alone])), shape=shape)
     place, cause = keys // causes, keys % causes
     return place // width, place % width, cause, single.astype(np.float64), several
+
+
+def curves_by_group(histories: Histories, group: IntArray, n_groups: int, n_causes: int) -> list[Curves]:
+    """The curves of each group, splits joined and weights of zero left out; group : (n,) codes from 0.
+
+    >>> unit = np.arange(2)
+    >>> h = Histories(np.full(2, -np.inf), np.array([1.0, 2.0]), np.array([1, 1]), np.ones(2), unit, unit)
+    >>> [found.time.tolist() for found in curves_by_group(h, np.array([0, 1]), 2, 1)]
+    [[1.0], [2.0]]
+    """
+    h, result = histories, []
+    for code in range(n_groups):
+        mine = (group == code) & (h.weight > 0)
+        part = Histories(h.entry[mine], h.exit[mine], h.cause[mine], h.weight[mine], h.id[mine], h.cluster[mine])
+        result.append(curves(join_splits(part), n_causes))
+    return result
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """How one unit of weight of a row moves an estimate.
+
+    by_event : (K, J), by an event of each cause at event time k; by_risk : (K,), what having been at risk then takes
+    away. A row's influence is by_event at its own event less the sum of by_risk over the times at which it is at risk.
+    """
+
+    by_event: FloatArray
+    by_risk: FloatArray
+
+
+def through_hazards(found: Curves, gradient: FloatArray) -> Derivative:
+    """Chain rule for an estimate made of the hazards h = d / Y; gradient : (K, J), its derivative by each hazard."""
+    return Derivative(gradient / found.at_risk[:, None], (gradient * found.hazard).sum(axis=1) / found.at_risk)
+
+
+def gradient(found: Curves, reading: FloatArray, state: int) -> FloatArray:
+    """(K, J) derivative by each hazard of `reading @ curve`; state 0 is the event-free share, then the causes.
+
+    reading : (K + 1,), a weight for each step of the curve: one 1 reads a day, the widths of the steps an area.
+
+    >>> unit = np.arange(2)
+    >>> h = Histories(np.full(2, -np.inf), np.array([1.0, 2.0]), np.array([1, 0]), np.ones(2), unit, unit)
+    >>> gradient(curves(h, 1), np.array([0.0, 1.0]), 0).tolist()  # free = 1 - h
+    [[-1.0]]
+    """
+    rest = 1.0 - found.events / found.at_risk
+    with np.errstate(divide="ignore"):
+        per_rest = np.where(rest > 0, 1.0 / rest, 0.0)  # after a share of zero nothing moves any more
+    later = _from_here_on(reading * (found.free if state == 0 else found.incidence[:, state - 1]))
+    if state == 0:
+        return np.repeat((-later * per_rest)[:, None], found.hazard.shape[1], axis=1)
+    weight = _from_here_on(reading)
+    result = np.repeat(
+        ((found.incidence[1:, state - 1] * weight - later) * per_rest)[:, None], found.hazard.shape[1], 1
+    )
+    result[:, state - 1] += found.free[:-1] * weight
+    return result
+
+
+def _from_here_on(values: FloatArray) -> FloatArray:
+    """Sums over the steps from each event time on: (K + 1,) to (K,)."""
+    result: FloatArray = np.cumsum(values[:0:-1])[::-1]
+    return result
+
+
+def day_readings(found: Curves, times: FloatArray) -> FloatArray:
+    """(T, K + 1) readings of the curve at `times`."""
+    result = np.zeros((len(times), len(found.time) + 1))
+    result[np.arange(len(times)), found.step(times)] = 1.0
+    return result
+
+
+def _sums_by_cluster(found: Curves, n_clusters: int, weight_kind: WeightKind) -> sparse.csr_matrix:
+    """(n_clusters, K + 1 + K J): weighted sums, over the rows of a cluster, of what `_stacked` holds for each row."""
+    h, sets = found.histories, found.sets
+    size, n_causes = found.hazard.shape
+    # A cluster of frequency w is w clusters alike: squares add, not sums.
+    weight = np.sqrt(h.weight) if weight_kind == "frequency" else h.weight
+    rows = np.flatnonzero(h.cause > 0)
+    own = size + 1 + sets.at_event[rows] * n_causes + h.cause[rows] - 1
+    values = np.concatenate([weight, -weight, weight[rows]])
+    place = np.concatenate([sets.first, sets.end, own])
+    clusters = np.concatenate([h.cluster, h.cluster, h.cluster[rows]])
+    return sparse.csr_matrix((values, (clusters, place)), shape=(n_clusters, size + 1 + size * n_causes))
+
+
+def _stacked(derivative: Derivative) -> FloatArray:
+    return np.concatenate([_before(derivative.by_risk), derivative.by_event.ravel()])
+
+
+def cluster_influence(
+    found: Curves, derivatives: Iterable[Derivative], n_clusters: int, weight_kind: WeightKind
+) -> FloatArray:
+    """(n_clusters, Q): what each cluster moves each of Q estimates; squares add over clusters to the variance.
+
+    Cluster codes are those of the whole study, so influences on the curves of two groups can be subtracted before
+    they are squared: a patient with vertebrae in both groups is one patient.
+    """
+    sums = _sums_by_cluster(found, n_clusters, weight_kind)
+    columns = [sums @ _stacked(derivative) for derivative in derivatives]
+    return np.column_stack(columns) if columns else np.zeros((n_clusters, 0))
+
+
+def influence_errors(found: Curves, derivatives: Iterable[Derivative], weight_kind: WeightKind) -> FloatArray:
+    """(Q,) infinitesimal-jackknife standard errors; missing with a single cluster, which cannot vary."""
+    cluster = found.histories.cluster
+    sums = _sums_by_cluster(found, int(cluster.max(initial=-1)) + 1, weight_kind)
+    several = distinct(cluster) > 1
+    variances = [np.square(sums @ _stacked(derivative)).sum() if several else np.nan for derivative in derivatives]
+    return np.sqrt(np.array(variances, dtype=np.float64))
+
+
+def refuse_uneven_frequencies(weight: FloatArray, cluster: IntArray, weight_kind: WeightKind) -> None:
+    """Refuse frequency weights that differ within a cluster; all (n,)."""
+    if weight_kind != "frequency" or not len(weight):
+        return
+    largest = np.zeros(int(cluster.max()) + 1)
+    np.maximum.at(largest, cluster, weight)
+    uneven = distinct(cluster[largest[cluster] != weight])
+    if uneven:
+        raise EstimationError(
+            f"Frequency weights differ between the rows of {uneven} clusters: a row of weight 3 stands for three "
+            'clusters alike. For other weights say weight_kind="probability".'
+        )
+
+
+def events_by(
+    histories: Histories, of: BoolArray, times: FloatArray, weight_kind: WeightKind
+) -> tuple[FloatArray, IntArray]:
+    """Events among the histories `of` (n,) by each of `times`, and the clusters that had one: (T,), (T,).
+
+    Events are counted with frequencies, not with probability weights.
+    """
+    h = histories
+    counts = h.weight if weight_kind == "frequency" else np.ones(len(h.exit))
+    order = np.flatnonzero(of)[np.argsort(h.exit[of], kind="stable")]
+    place = np.searchsorted(h.exit[order], times, side="right")
+    first = np.zeros(len(order), dtype=np.int64)
+    first[np.unique(h.cluster[order], return_index=True)[1]] = 1
+    return _before(counts[order])[place], np.append(0, np.cumsum(first))[place]

@@ -23,7 +23,8 @@ from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate.design import causes, codes_of, design, first_and_last, rows_of
 from cohort.estimate.glm import logistic_of_arrays
-from cohort.estimate.kernel import RiskSets
+from cohort.estimate.risk_sets import RiskSets
+from cohort.estimate.small_sample import GlmCorrection
 from cohort.tables.results import Estimates
 
 
@@ -68,6 +69,7 @@ def ipcw_logistic(
     id: str | None = None,
     cluster: str | None = None,
     censoring_by: str | Sequence[str] | None = None,
+    small_sample: GlmCorrection = "auto",
     confidence: float = 0.95,
     outcome: str = "",
     model: str = "",
@@ -79,6 +81,7 @@ def ipcw_logistic(
         because they were still free, and the weights here repair losses at the end only.
     horizon : on the scale of exit. cause : 0 none or censored, 1, 2, ...; `of` is the event, the others compete.
     censoring_by : losses are estimated within these groups (a site, say) instead of over all.
+    small_sample : as in `poisson`.
 
     Returns the frame of `logistic` with n_events (by the horizon), n_known and n_lost (units).
     """
@@ -118,4 +121,5 @@ def ipcw_logistic(
             "n_late_entry": n_late,
             "largest_weight": float(inverse.max(initial=0.0)),
         },
+        small_sample=small_sample,
     )

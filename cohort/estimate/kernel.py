@@ -1,12 +1,7 @@
-"""Every estimator is a sum over risk sets: a row is at risk at time t when entry < t <= exit.
+"""Every estimator is a sum over risk sets (`risk_sets.py`); this is Cox's, at one coefficient vector after another.
 
-The event times of each stratum stand in one sorted row, stratum after stratum. A row is at risk at a contiguous
-run of them, `first <= k < end`, so a sum over all risk sets is one count by bin and one cumulative sum, and a sum
-over the times at which a row is at risk is a difference of two cumulative sums. Nothing loops over rows or times.
-
-Speed: a covariate is summed into its bins by one pass of a sparse product, columns lie one after the other in memory
-and are shared among threads, and the many tied events of a day enter through five sums per day (`AtCoefficients`)
-instead of a row of means each. Nothing of the size of rows x covariates is made but the covariates.
+The many tied events of a day enter through five sums per day (`AtCoefficients`) instead of a row of means each, and
+nothing of the size of rows x covariates is made but the covariates.
 
 Ties: Efron (1977) unless Breslow is asked for. Score residuals, Schoenfeld residuals and the weighted forms follow
 Therneau and Grambsch, Modeling Survival Data (2000), sections 3.3, 4.6 and 7.2, as R's survival does.
@@ -14,244 +9,46 @@ Therneau and Grambsch, Modeling Survival Data (2000), sections 3.3, 4.6 and 7.2,
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from scipy import sparse
 
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
+from cohort.estimate.risk_sets import RiskSets, columns_of, cross_product
 
 Ties = Literal["efron", "breslow"]
 WeightKind = Literal["probability", "frequency"]
-
-THREADED = 500_000  # numbers in a matrix from which sharing its columns among threads pays
-BLOCK = 4096  # rows whose products stay in the processor's cache
-
-
-@dataclass(frozen=True)
-class RiskSets:
-    """Where n rows stand among the K event times of their strata.
-
-    time, stratum : (K,), sorted by stratum, then time.
-    first, end : (n,), the row is at risk at event times first <= k < end; late : (n,), it enters after the first.
-    stratum_end : (K,), index after the last event time of the stratum of k.
-    """
-
-    time: FloatArray
-    stratum: IntArray
-    first: IntArray
-    end: IntArray
-    late: BoolArray
-    stratum_end: IntArray
-
-    @classmethod
-    def of(
-        cls, exit_: FloatArray, event: BoolArray, entry: FloatArray | None = None, stratum: IntArray | None = None
-    ) -> RiskSets:
-        """Place rows; all arguments have shape (n,), stratum holds codes from 0.
-
-        >>> sets = RiskSets.of(np.array([1.0, 2.0, 3.0]), np.array([True, False, True]))
-        >>> sets.time.tolist(), sets.sums(np.ones(3)).tolist()
-        ([1.0, 3.0], [3.0, 1.0])
-        """
-        grid = np.unique(exit_[event])
-        out = times_by(grid, exit_)
-        into = None if entry is None or not np.isfinite(entry).any() else times_by(grid, entry)
-        if stratum is None or not stratum.any():
-            first = np.zeros(len(out), dtype=np.int64) if into is None else into
-            size = len(grid)
-            return cls(
-                grid, np.zeros(size, dtype=np.int64), first, np.maximum(out, first), first > 0, np.full(size, size)
-            )
-        width = len(grid) + 1
-        opening_key = stratum * width
-        out += opening_key
-        keys = np.unique(out[event])
-        opening = np.searchsorted(keys, opening_key, side="right")
-        first = opening if into is None else np.searchsorted(keys, opening_key + into, side="right")
-        end = np.searchsorted(keys, out, side="right")
-        of_stratum = keys // width
-        stratum_end = np.searchsorted(of_stratum, of_stratum, side="right")
-        return cls(grid[keys % width - 1], of_stratum, first, np.maximum(end, first), first > opening, stratum_end)
-
-    @property
-    def at_event(self) -> IntArray:
-        """(n,) index of the event time at which the row ends; meaningful for rows with an event only."""
-        return self.end - 1
-
-    @cached_property
-    def _place(self) -> tuple[IntArray, BoolArray, bool]:
-        """The bin of each row, who leaves an earlier bin by entering late, and whether anybody does.
-
-        A row that is never at risk lies in bin 0, which nobody reads: at its end it would count for the stratum before.
-        """
-        used = self.end > self.first
-        late = self.late & used
-        return np.where(used, self.end, 0), late, bool(late.any())
-
-    @cached_property
-    def _bins(self) -> sparse.csc_matrix:
-        """(K + 1, n): a row adds at its end and, entering late, takes away at its first; the data are weights."""
-        place, late, any_late = self._place
-        index = place.astype(np.int32)
-        if any_late:
-            index = np.column_stack([index, np.where(late, self.first, 0).astype(np.int32)]).ravel()
-        ends = np.arange(0, len(index) + 1, 2 if any_late else 1, dtype=np.int32 if len(index) < 2**31 else np.int64)
-        return sparse.csc_matrix((np.ones(len(index)), index, ends), shape=(len(self.time) + 1, len(place)))
-
-    def sums(self, values: FloatArray) -> FloatArray:
-        """Sum of `values` (n,) or (n, p) over the rows at risk at each event time: (K,) or (K, p)."""
-        if values.ndim == 2:
-            return self.weighted(np.ones(len(values)), values)[1]
-        size = len(self.time) + 1
-        place, late, any_late = self._place
-        bins = np.bincount(place, values, minlength=size)
-        if any_late:
-            bins = bins - np.bincount(self.first[late], values[late], minlength=size)
-        return self._from_bins(bins)
-
-    def weighted(self, weight: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Sums over the rows at risk of `weight` (n,), (K,), and of `weight * x` with x (n, p), (K, p)."""
-        bins = self._bins
-        if self._place[2]:
-            bins.data[0::2] = weight
-            np.negative(weight, out=bins.data[1::2], where=self._place[1])
-        else:
-            bins.data = weight
-        s1 = by_column(lambda column: self._from_bins(bins @ column), x, len(self.time))
-        return self.sums(weight), s1
-
-    def _from_bins(self, bins: FloatArray) -> FloatArray:
-        # Extended precision where the machine has it: differences of long sums keep the digits of small risk sets.
-        total = np.cumsum(bins[:0:-1].astype(np.longdouble))[::-1]
-        # What lies in later strata is no part of the sum; in the last one (or the only one) that is nothing.
-        if len(total) and self.stratum_end[0] < len(total):
-            total = total - np.append(total, np.longdouble(0.0))[self.stratum_end]
-        result: FloatArray = total.astype(np.float64)
-        return result
-
-    def over(self, increments: FloatArray) -> FloatArray:
-        """Sum of `increments` (K,) or (K, p) over the event times at which each row is at risk: (n,) or (n, p)."""
-        if increments.ndim == 2:
-            return columns_of(lambda k: self.over(increments[:, k]), increments.shape[1], len(self.end))
-        total = np.append(np.longdouble(0.0), np.cumsum(increments.astype(np.longdouble)))
-        large = total.astype(np.float64)
-        if not self.first.any():
-            result: FloatArray = large.take(self.end)
-            return result
-        # What is left of the extended sum beyond a double keeps the digits of short times at risk.
-        small = (total - large).astype(np.float64)
-        return (large.take(self.end) - large.take(self.first)) + (small.take(self.end) - small.take(self.first))
-
-    def deaths(self, values: FloatArray, rows: IntArray) -> FloatArray:
-        """Sum of `values[rows]` by the event time at which these rows end: (K,) or (K, p)."""
-        return self.by_event(values[rows], self.at_event[rows])
-
-    def by_event(self, values: FloatArray, place: IntArray) -> FloatArray:
-        """Sum of `values` (d,) or (d, p) by event time `place` (d,): (K,) or (K, p)."""
-        if values.ndim == 2:
-            return by_column(lambda column: self.by_event(column, place), values, len(self.time))
-        return np.bincount(place, values, minlength=len(self.time)).astype(np.float64)
-
-
-def times_by(grid: FloatArray, days: FloatArray) -> IntArray:
-    """How many of the sorted `grid` lie on or before each of `days`: whole days are looked up, others searched.
-
-    >>> times_by(np.array([2.0, 5.0]), np.array([1.0, 2.0, 9.0])).tolist()
-    [0, 1, 2]
-    """
-    if len(grid) and len(days) > 1000 and (grid == np.rint(grid)).all() and np.isfinite(days).all():
-        low, reach = grid[0], grid[-1] - grid[0]
-        if reach <= 4.0 * len(days):
-            # Days between whole ones count as the whole day before them: the grid has none in between.
-            place = np.clip(np.floor(days) - low + 1.0, 0.0, reach + 1.0).astype(np.int64)
-            counted = np.zeros(int(reach) + 2, dtype=np.int64)
-            counted[(grid - low).astype(np.int64) + 1] = 1
-            result: IntArray = np.cumsum(counted).take(place)
-            return result
-    return np.searchsorted(grid, days, side="right").astype(np.int64)
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count() or 1)
-
-
-def by_column(total: Callable[[FloatArray], FloatArray], values: FloatArray, size: int) -> FloatArray:
-    """One total (size,) per column of values (n, p), as (size, p); large ones are shared among threads."""
-    result = np.empty((size, values.shape[1]))
-    columns = [values[:, k] for k in range(values.shape[1])]
-    found = _pool().map(total, columns) if values.size >= THREADED and len(columns) > 1 else map(total, columns)
-    for k, column in enumerate(found):
-        result[:, k] = column
-    return result
-
-
-def columns_of(make: Callable[[int], FloatArray], p: int, size: int) -> FloatArray:
-    """Columns make(0), make(1), ... as (size, p), contiguous in memory; large ones are shared among threads."""
-    result = np.empty((size, p), order="F")
-
-    def fill(k: int) -> None:
-        result[:, k] = make(k)
-
-    if size * p >= THREADED and p > 1:
-        list(_pool().map(fill, range(p)))
-    else:
-        for k in range(p):
-            fill(k)
-    return result
-
-
-def cross_product(x: FloatArray, weight: FloatArray) -> FloatArray:
-    """x' diag(weight) x (p, p), block by block so that no weighted copy of x is made."""
-    rows, p = x.shape
-    turned = x.T
-
-    def part(begin: int, end: int) -> FloatArray:
-        total, buffer = np.zeros((p, p)), np.empty((p, BLOCK))
-        for start in range(begin, end, BLOCK):
-            stop = min(start + BLOCK, end)
-            block = turned[:, start:stop]
-            total += block @ np.multiply(block, weight[start:stop], out=buffer[:, : stop - start]).T
-        return total
-
-    if x.size < THREADED:
-        return part(0, rows)
-    # A fixed number of parts, so that the sum does not depend on the machine.
-    edges = np.linspace(0, rows, 9).astype(np.int64)
-    parts = _pool().map(lambda k: part(int(edges[k]), int(edges[k + 1])), range(8))
-    result: FloatArray = sum(parts, np.zeros((p, p)))
-    return result
 
 
 @dataclass(frozen=True)
 class AtCoefficients:
     """The partial likelihood at one coefficient vector, with what its derivatives share.
 
-    With Efron the tied events of a time have denominators s0 - f d0, f = 0, 1/d, ...: `terms` holds one of them each
-    (Q,). For time k with weight m per term, `inverse` = m sum 1/s, `inverse_f` = m sum f/s, and `square`, `square_f`,
-    `square_ff` are the same of 1/s^2, f/s^2 and f^2/s^2; `mean_inverse`, `mean_inverse_f` the averages of 1/s, f/s.
-    All (K,); s1, d1 (K, p) are the sums of the covariates at risk and of those with the event.
+    s0 : (K,) sum of the relative hazards at risk; mean, died : (K, p) sums of the covariates at risk and of those with
+    the event, over s0. With Efron the tied events of a time have denominators s0 t, t = 1 - f d0 / s0, f = 0, 1/d, ...:
+    `left` (Q,) are these t, and
+    for time k with weight m per term, `one` = m sum 1/t, `one_f` = m sum f/t, and `two`, `two_f`, `two_ff` the same of
+    1/t^2, f/t^2 and f^2/t^2; `average`, `average_f` are the averages of 1/t and f/t. All (K,), and of no scale, so that
+    they hold where relative hazards are tiny.
     """
 
     loglik: float
     score: FloatArray
     relative_hazard: FloatArray
-    terms: FloatArray
-    s1: FloatArray
-    d1: FloatArray
-    inverse: FloatArray
-    inverse_f: FloatArray
-    square: FloatArray
-    square_f: FloatArray
-    square_ff: FloatArray
-    mean_inverse: FloatArray
-    mean_inverse_f: FloatArray
+    s0: FloatArray
+    left: FloatArray
+    mean: FloatArray
+    died: FloatArray
+    one: FloatArray
+    one_f: FloatArray
+    two: FloatArray
+    two_f: FloatArray
+    two_ff: FloatArray
+    average: FloatArray
+    average_f: FloatArray
 
 
 @dataclass(frozen=True)
@@ -260,7 +57,8 @@ class PartialLikelihood:
 
     x : (n, p), best centred, columns contiguous; weight : (n,), positive; event : (n,).
     rows, place : (d,) rows with an event and their event times; time_index, fraction : (Q,) the tied events of each
-    time and the share of them already gone; multiplier : (K,) the weight of each such term of a time.
+    time and the share of them already gone; multiplier, terms_at : (K,) the weight of each such term of a time, and how
+    many there are.
     weight_kind : with "frequency" a row of weight 3 is three rows, also among ties; with "probability" its
         contributions are multiplied (R's `weights=`).
     """
@@ -308,30 +106,44 @@ class PartialLikelihood:
         w, x = self.weight[self.rows], np.asfortranarray(self.x[self.rows])
         return w, x, w @ x
 
+    @cached_property
+    def _at_risk(self) -> BoolArray | None:
+        """Which rows are at risk at an event at all; None where all are."""
+        used = self.sets.end > self.sets.first
+        return None if used.all() else used
+
+    def _scale(self, eta: FloatArray) -> float:
+        """The largest linear predictor of those at risk, by which hazards are divided: others may not set it."""
+        largest = eta if self._at_risk is None else eta[self._at_risk]
+        return float(largest.max()) if len(largest) else 0.0
+
     def at(self, coef: FloatArray) -> AtCoefficients:
         """Log-likelihood and score at `coef` (p,)."""
         eta = self.x @ coef
-        shift = float(eta.max(initial=0.0))
+        used, shift = self._at_risk, self._scale(eta)
         w, x, total = self._events
         explained = float(w @ (eta[self.rows] - shift))
         eta -= shift
+        if used is not None:
+            np.minimum(eta, 0.0, out=eta)
         hazard = np.exp(eta, out=eta)
         s0, s1 = self.sets.weighted(self.weight * hazard, self.x)
         dying = w * hazard[self.rows]
         d0 = self.sets.by_event(dying, self.place)
         d1 = self.sets.by_event(dying[:, None] * x, self.place)
-        q, f = self.time_index, self.fraction
-        terms = s0[q] - f * d0[q]
-        loglik = explained - float(self.multiplier[q] @ np.log(terms))
-        inverse = 1.0 / terms
+        mean, died = s1 / s0[:, None], d1 / s0[:, None]
+        q, f, m = self.time_index, self.fraction, self.multiplier
+        left = 1.0 - f * (d0 / s0)[q]
+        loglik = explained - float(m @ (self.terms_at * np.log(s0))) - float(m[q] @ np.log(left))
+        inverse = 1.0 / left
         square = inverse * inverse
         f_inverse, f_square = f * inverse, f * square
         sums = [self._by_time(part) for part in (inverse, f_inverse, square, f_square, f * f_square)]
-        m = self.multiplier
-        score = total - (m * sums[0]) @ s1 + (m * sums[1]) @ d1
-        known = np.maximum(self.terms_at, 1.0)
+        score = total - (m * sums[0]) @ mean + (m * sums[1]) @ died
+        one, one_f, two, two_f, two_ff = (m * part for part in sums)
+        average, average_f = sums[0] / self.terms_at, sums[1] / self.terms_at
         return AtCoefficients(
-            loglik, score, hazard, terms, s1, d1, *(m * part for part in sums), sums[0] / known, sums[1] / known
+            loglik, score, hazard, s0, left, mean, died, one, one_f, two, two_f, two_ff, average, average_f
         )
 
     def information(self, at: AtCoefficients, by_time: FloatArray | None = None) -> FloatArray:
@@ -339,12 +151,12 @@ class PartialLikelihood:
         factor = self._hazard_over(at, by_time)
         factor *= self.weight
         factor *= at.relative_hazard
-        one, two, three = at.square, at.square_f, at.square_ff
+        one, two, three = at.two, at.two_f, at.two_ff
         if by_time is not None:
             one, two, three = one * by_time, two * by_time, three * by_time
-        # The squares of the means s1 - f d1 over their denominators, summed over the tied events of each time.
-        crossed = (at.s1 * two[:, None]).T @ at.d1
-        means = (at.s1 * one[:, None]).T @ at.s1 - crossed - crossed.T + (at.d1 * three[:, None]).T @ at.d1
+        # The squares of the means (s1 - f d1) / (s0 t), summed over the tied events of each time.
+        crossed = (at.mean * two[:, None]).T @ at.died
+        means = (at.mean * one[:, None]).T @ at.mean - crossed - crossed.T + (at.died * three[:, None]).T @ at.died
         result: FloatArray = cross_product(self.x, factor) - means
         return (result + result.T) / 2.0
 
@@ -375,8 +187,8 @@ class PartialLikelihood:
         at = self.at(coef)
         over = self._hazard_over(at)
         # A row that ends in a tied event is, with Efron, at risk for it only in part.
-        expected = at.square[:, None] * at.s1 - at.square_f[:, None] * at.d1
-        in_part = at.square_f[:, None] * at.s1 - at.square_ff[:, None] * at.d1
+        expected = (at.two[:, None] * at.mean - at.two_f[:, None] * at.died) / at.s0[:, None]
+        in_part = (at.two_f[:, None] * at.mean - at.two_ff[:, None] * at.died) / at.s0[:, None]
         met = self._mean_at_event(at)
         rows, place = self.rows, self.place
 
@@ -408,9 +220,10 @@ class PartialLikelihood:
         times the covariates expected among those at risk (K, p), by which the coefficients move it.
         """
         at = self.at(coef)
-        unit = np.exp(float((self.x @ coef).max(initial=0.0)))
-        expected = at.square[:, None] * at.s1 - at.square_f[:, None] * at.d1
-        return at.inverse / unit, at.square / unit**2, expected / unit
+        unit = np.exp(self._scale(self.x @ coef))
+        scale = at.s0 * unit
+        expected = (at.two[:, None] * at.mean - at.two_f[:, None] * at.died) / scale[:, None]
+        return at.one / scale, at.two / scale**2, expected
 
     @cached_property
     def _opening(self) -> IntArray:
@@ -422,7 +235,7 @@ class PartialLikelihood:
         return result
 
     def _hazard_over(self, at: AtCoefficients, by_time: FloatArray | None = None) -> FloatArray:
-        whole, part = at.inverse, at.inverse_f
+        whole, part = at.one / at.s0, at.one_f / at.s0
         if by_time is not None:
             whole, part = whole * by_time, part * by_time
         result = self.sets.over(whole)
@@ -431,13 +244,4 @@ class PartialLikelihood:
 
     def _mean_at_event(self, at: AtCoefficients) -> FloatArray:
         # Tied events share the mean of their terms, as in R.
-        return at.mean_inverse[:, None] * at.s1 - at.mean_inverse_f[:, None] * at.d1
-
-
-def sum_by(codes: IntArray, values: FloatArray, size: int) -> FloatArray:
-    """Sums of `values` (n, p) over groups given by codes: (size, p).
-
-    >>> sum_by(np.array([0, 0, 1]), np.array([[1.0], [2.0], [4.0]]), 2).tolist()
-    [[3.0], [4.0]]
-    """
-    return by_column(lambda column: np.bincount(codes, column, minlength=size).astype(np.float64), values, size)
+        return at.average[:, None] * at.mean - at.average_f[:, None] * at.died

@@ -11,7 +11,7 @@ from scipy import stats
 from cohort.domain.errors import EstimationError
 from cohort.estimate import report
 from cohort.estimate.design import column, rows_of, zero_one
-from cohort.estimate.kernel import RiskSets
+from cohort.estimate.risk_sets import RiskSets
 from cohort.tables.results import Estimates
 
 

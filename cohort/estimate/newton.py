@@ -18,6 +18,7 @@ Evaluate = Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]
 
 STILL_MOVING = 1e-3  # log hazard (or odds) over the range of the covariate, at a step where the likelihood is flat
 CLOSE = 1e-10  # a step, on the scale of the linear predictor, after which the estimate no longer changes
+EMPTY = 1e-12  # information left, as a share of that at the start, where a coefficient has run away
 MAX_STEPS = 60
 
 
@@ -86,7 +87,7 @@ def climb(
     """
     coef = np.zeros(n_terms)
     loglik, score, information = evaluate(coef) if at_zero is None else at_zero
-    null = loglik
+    null, at_start = loglik, np.diag(information).copy()
     step = newton_step(information, score)
     score_statistic = float(score @ step)
     converged = False
@@ -119,11 +120,16 @@ def climb(
         if flat and still.max(initial=0.0) > STILL_MOVING:
             break
     moving = np.abs(step) * spread > STILL_MOVING
-    return Maximum(coef, loglik, null, information, score_statistic, moving, converged or not moving.any(), taken)
+    # One step may leap so far out that nothing is left to climb: there the step is small because all is flat.
+    moving |= ~(np.diag(information) > EMPTY * at_start)
+    settled = bool(np.isfinite(step).all()) and not moving.any()
+    return Maximum(coef, loglik, null, information, score_statistic, moving, converged or settled, taken)
 
 
 def newton_step(information: FloatArray, score: FloatArray) -> FloatArray:
     """Information inverse times score, shape (p,)."""
+    if not (np.isfinite(information).all() and np.isfinite(score).all()):
+        return np.full(len(score), np.nan)  # too far out to say where to go
     diagonal = np.diag(information)
     root = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     try:

@@ -74,7 +74,7 @@ def ph_test(
     else:
         fit = fit_cox(x, happened, base, ties=ties, weight_kind=weight_kind)
         of_variable = np.array([variables.index(name) for name in plan.variables])
-        found = _tests(fit, _time_function(transform, base, happened, counts), of_variable[fit.limited], len(variables))
+        found = _tests(fit, time_function(transform, base, happened, counts), of_variable[fit.limited], len(variables))
         notes = ["no finite coefficient to test" if np.isnan(value) else "" for value in found[:, 0]]
         if base.clustered:
             notes = [note or "model-based: clusters are not allowed for" for note in notes]
@@ -94,7 +94,7 @@ def ph_test(
     )
 
 
-def _time_function(transform: Transform, rows: Rows, event: BoolArray, counts: FloatArray) -> FloatArray:
+def time_function(transform: Transform, rows: Rows, event: BoolArray, counts: FloatArray) -> FloatArray:
     """g at the exit of each row (n,), centred on its mean over events."""
     time = rows.exit
     if transform == "log":

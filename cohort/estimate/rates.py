@@ -3,7 +3,14 @@
 A rate over patients is a ratio of sums, r = D / T. Patients are independent, vertebrae of one patient are not, so
 SE(log r) = sqrt(sum over patients of (d_i - r t_i)^2) / D, which is the sandwich of an intercept-only Poisson model
 clustered by patient. With fewer than 10 events, or fewer than 20 patients with one, that sum is itself unsure: the
-interval is then the wider of it and the exact Poisson interval, at each end, and the note says so.
+interval is then the wider of it and the exact interval, at each end, and the note says so.
+
+Exact is Garwood's Poisson interval where no patient has two events. Where some have, patients with an event are the
+Poisson count, each weighing as many as he has (Fay and Feuer 1997, Stat Med 16:791); the next one could weigh as much
+as the largest. Simulated coverage of nominal 95 % at 1, 3, 5, 10 and 20 events in 300 patients: 95 to 99 % when events
+are independent or patients differ (frailty of variance 4), 96 to 99 % when each patient with an event has 1.7 on
+average, but 93 % at 5 events then, and 85 % if he has 2.5: all of it from cohorts without an event, which cannot tell
+how many a patient would have had. Their note says on what their limit rests.
 """
 
 from __future__ import annotations
@@ -37,6 +44,27 @@ def exact_poisson(events: FloatArray, confidence: float) -> tuple[FloatArray, Fl
     low = np.where(events > 0, stats.chi2.ppf(tail, 2.0 * np.maximum(events, 1e-9)) / 2.0, 0.0)
     high = np.asarray(stats.chi2.isf(tail, 2.0 * events + 2.0)) / 2.0
     return low, high
+
+
+def exact_over_patients(
+    events: FloatArray, squares: FloatArray, largest: FloatArray, confidence: float
+) -> tuple[FloatArray, FloatArray]:
+    """Limits of the expected number of events where patients are independent and some have several.
+
+    events : (G,), of all patients of a group; squares : (G,), the sum of the squares of their events; largest : (G,),
+    the most that one has. With one event each it is `exact_poisson`.
+
+    >>> low, high = exact_over_patients(np.array([3.0, 6.0]), np.array([3.0, 12.0]), np.array([1.0, 2.0]), 0.95)
+    >>> low.round(4).tolist(), high.round(4).tolist()  # three patients with two events each: twice the limits
+    ([0.6187, 1.2373], [8.7673, 17.5345])
+    """
+    tail, next_one = (1.0 - confidence) / 2.0, np.maximum(largest, 1.0)
+    some = np.maximum(events, 1e-9)
+    weight = np.where(events > 0, squares / some, 1.0)
+    low = np.where(events > 0, stats.gamma.ppf(tail, some / weight) * weight, 0.0)
+    more = events + next_one
+    weight = (squares + next_one**2) / more
+    return low, np.asarray(stats.gamma.isf(tail, more / weight)) * weight
 
 
 def rate(
@@ -111,8 +139,11 @@ def rate_by(
     with np.errstate(divide="ignore", invalid="ignore"):
         found = n_events / years
         naive = np.where(n_events > 0, 1.0 / np.sqrt(n_events), np.nan)
-    robust, n_patients, with_event = _robust(group, patient, d, t, found, n_events)
-    low_count, high_count = exact_poisson(n_events, confidence)
+    robust, n_patients, with_event, squares, largest = _robust(group, patient, d, t, found, n_events)
+    if patient is None:
+        low_count, high_count = exact_poisson(n_events, confidence)
+    else:
+        low_count, high_count = exact_over_patients(n_events, squares, largest, confidence)
     z = report.quantile(confidence)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         exact_low, exact_high = low_count / years, high_count / years
@@ -125,7 +156,12 @@ def rate_by(
     interval = np.where(only_exact, "exact", np.where(few, "wider of robust and exact", "robust")).astype(object)
     notes = np.full(size, "", dtype=object)
     notes[few & ~only_exact] = "few events or few patients with one: the wider of the robust and the exact interval"
-    notes[n_events == 0] = "no event: exact Poisson interval"
+    notes[only_exact & (with_event == 1) & (patient is not None)] = (
+        "only one patient: exact interval, in which all events of his count as one"
+    )
+    notes[n_events == 0] = "no event: exact Poisson interval" + (
+        "" if patient is None else ", if no patient would have had several"
+    )
     nothing = years == 0
     notes[nothing] = "no person-time"
     columns: dict[str, Any] = {
@@ -153,6 +189,7 @@ def rate_by(
             "variance": "Poisson" if cluster is None and patient is None else "ratio estimator over clusters",
             "confidence": confidence,
             "few": f"fewer than {report.FEW_EVENTS} events or {report.FEW_CLUSTERS} clusters with one: wider interval",
+            "exact": "Garwood" if patient is None else "Fay-Feuer over clusters, Garwood where none has two events",
         },
     )
 
@@ -175,8 +212,8 @@ def _groups(df: pd.DataFrame, names: list[str]) -> tuple[IntArray, pd.DataFrame]
 
 def _robust(
     group: IntArray, patient: IntArray | None, d: FloatArray, t: FloatArray, found: FloatArray, n_events: FloatArray
-) -> tuple[FloatArray, IntArray, IntArray]:
-    """Robust SE of log rates, patients with time, and patients with an event, by group."""
+) -> tuple[FloatArray, IntArray, IntArray, FloatArray, FloatArray]:
+    """By group: robust SE of the log rate, patients with time and with an event, their squares, the most of one."""
     size = len(found)
     whose = np.arange(len(d)) if patient is None else patient
     keys, pair = np.unique(group * (int(whose.max(initial=0)) + 1) + whose, return_inverse=True)
@@ -186,10 +223,14 @@ def _robust(
     left_over = events - np.where(np.isfinite(found), found, 0.0)[of_group] * time
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.sqrt(np.bincount(of_group, left_over**2, minlength=size)) / n_events
+    largest = np.zeros(size)
+    np.maximum.at(largest, of_group, events)
     return (
         np.where(n_events > 0, error, np.nan),
         np.bincount(of_group[(time > 0) | (events > 0)], minlength=size),
         np.bincount(of_group[events > 0], minlength=size),
+        np.bincount(of_group, events**2, minlength=size).astype(np.float64),
+        largest,
     )
 
 

@@ -47,13 +47,24 @@ def quantile(confidence: float) -> float:
     return float(stats.norm.ppf(0.5 + confidence / 2.0))
 
 
-def wald(coef: FloatArray, std_error: FloatArray, confidence: float) -> dict[str, FloatArray]:
-    """Ratios with their limits, z and p; where there is no standard error, none of these but the ratio."""
-    z = quantile(confidence)
+def wald(
+    coef: FloatArray, std_error: FloatArray, confidence: float, df: FloatArray | None = None
+) -> dict[str, FloatArray]:
+    """Ratios with their limits, z and p; where there is no standard error, none of these but the ratio.
+
+    df : (p,) degrees of freedom; limits and p are then those of t, and `df` is among the columns.
+    """
+    z: float | FloatArray = quantile(confidence)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         usable = np.isfinite(std_error) & (std_error > 0)
+        freedom: dict[str, FloatArray] = {}
+        if df is not None:
+            usable &= df > 0
+            freedom["df"] = np.where(usable, df, np.nan)
+            z = np.asarray(stats.t.ppf(0.5 + confidence / 2.0, freedom["df"]))
         se = np.where(usable, std_error, np.nan)
         statistic = coef / se
+        tail = np.asarray(stats.t.sf(np.abs(statistic), freedom["df"]) if freedom else stats.norm.sf(np.abs(statistic)))
         return {
             "estimate": np.exp(coef),
             "conf_low": np.exp(coef - z * se),
@@ -61,20 +72,43 @@ def wald(coef: FloatArray, std_error: FloatArray, confidence: float) -> dict[str
             "coef": coef,
             "std_error": se,
             "statistic": statistic,
-            "p_value": 2.0 * stats.norm.sf(np.abs(statistic)),
+            **freedom,
+            "p_value": 2.0 * tail,
         }
 
 
-def robust_notes(n_events: float, n_clusters: int, n_clusters_with_event: int, clustered: bool) -> list[str]:
-    """What must be read beside an estimate from little data."""
+def corrected(ratios: Mapping[str, FloatArray], plain: FloatArray) -> dict[str, FloatArray]:
+    """Ratios whose limits come from a corrected standard error, with the plain one as `std_error` and it beside.
+
+    `std_error` means the same in every row of a table, corrected or not; where there is no corrected one it is missing.
+
+    >>> corrected(wald(np.zeros(1), np.full(1, 0.5), 0.95), np.full(1, 0.4))["corrected_std_error"].tolist()
+    [0.5]
+    """
+    used = ratios["std_error"]
+    return {**ratios, "std_error": np.where(np.isnan(used), np.nan, plain), "corrected_std_error": used}
+
+
+def robust_notes(
+    n_events: float, n_clusters: int, n_clusters_with_event: float, clustered: bool, corrected: str = ""
+) -> list[str]:
+    """What must be read beside an estimate from little data; `corrected` names what was done about few clusters."""
     said: list[str] = []
     if n_events < FEW_EVENTS:
         said.append(f"only {n_events:g} {'event' if n_events == 1 else 'events'}")
     if clustered and n_clusters == 1:
         said.append("one cluster: no robust standard error")
+    elif clustered and corrected and n_clusters_with_event < 2:
+        said.append("events in only 1 cluster: no standard error between clusters, and no interval")
     elif clustered and n_clusters_with_event < FEW_CLUSTERS:
         said.append(
-            f"events in only {n_clusters_with_event} {'cluster' if n_clusters_with_event == 1 else 'clusters'}: "
-            "the robust standard error tends to be too small"
+            f"events in only {n_clusters_with_event:g} {'cluster' if n_clusters_with_event == 1 else 'clusters'}: "
+            + (corrected or "the robust standard error tends to be too small")
         )
     return said
+
+
+def beyond(limits: Mapping[str, FloatArray], j: int) -> list[str]:
+    """Words for a finite estimate whose upper limit is not."""
+    endless = np.isfinite(limits["coef"][j]) and np.isinf(limits["conf_high"][j])
+    return ["the standard error is so large that the interval has no upper limit"] if endless else []

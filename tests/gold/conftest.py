@@ -1,6 +1,7 @@
 """Reference values from R: every JSON names the script, the data and the versions that made it."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # the table of comparisons is read by a test and by the script that prints it
 
 
 @pytest.fixture(scope="session")

@@ -4,71 +4,10 @@ import numpy as np
 import pytest
 
 from cohort.estimate import aalen_johansen, kaplan_meier
-from cohort.estimate.curves import quantile_time
 
 SAME_ALGORITHM = 1e-9
 COLUMNS = {"estimate": "surv", "std_error": "se", "conf_low": "lower", "conf_high": "upper"}
 STATES = {"estimate": "pstate", "std_error": "se", "conf_low": "lower", "conf_high": "upper"}
-
-
-@pytest.mark.parametrize(
-    ("key", "options"),
-    [
-        ("lung_km", {}),
-        ("lung_km_log", {"conf_type": "log"}),
-        ("lung_km_plain", {"conf_type": "plain"}),
-        ("lung_km_sex", {"by": "sex"}),
-        ("lung_km_w", {"weight": "w"}),
-        ("lung_km_fw", {"weight": "fw", "weight_kind": "frequency"}),
-    ],
-)
-def test_kaplan_meier_is_that_of_survfit(key, options, reference, data, agree):
-    gold = reference[key]
-    at = list(dict.fromkeys(gold["time"]))
-    ours = kaplan_meier(data("lung"), exit="time", event="event", at=at, **options).frame
-    for mine, theirs in COLUMNS.items():
-        agree(ours[mine], gold[theirs], SAME_ALGORITHM, f"{key} {theirs}")
-
-
-def test_numbers_at_risk_are_those_of_survfit(reference, data):
-    gold = reference["lung_km"]
-    ours = kaplan_meier(data("lung"), exit="time", event="event", at=gold["time"]).frame
-    assert ours["n_risk"].tolist() == gold["nrisk"]
-
-
-def test_the_median_and_its_limits_are_those_of_survfit(reference, data):
-    gold = reference["lung_km_median"]
-    median = quantile_time(kaplan_meier(data("lung"), exit="time", event="event"), 0.5).frame.iloc[0]
-    assert (median["estimate"], median["conf_low"], median["conf_high"]) == (
-        gold["quantile"],
-        gold["lower"],
-        gold["upper"],
-    )
-
-
-@pytest.mark.parametrize(
-    ("key", "source", "options"),
-    [
-        ("pbc_cif", "pbc", {}),
-        ("pbc_cif_log", "pbc", {"conf_type": "log"}),
-        ("pbc_cif_plain", "pbc", {"conf_type": "plain"}),
-        ("mel_cif", "melanoma", {}),
-    ],
-)
-def test_competing_risks_are_those_of_survfit(key, source, options, reference, data, agree):
-    gold = reference[key]
-    ours = aalen_johansen(data(source), exit="time", cause="status", at=gold["time"], **options).frame
-    for mine, theirs in STATES.items():
-        agree(ours[mine], gold[theirs], SAME_ALGORITHM, f"{key} {theirs}")
-
-
-@pytest.mark.parametrize("source", ["pbc", "melanoma"])
-def test_cmprsk_gives_the_same_incidence(source, reference, data, agree):
-    gold = reference["pbc_cuminc" if source == "pbc" else "mel_cuminc"]
-    at = reference["pbc_cif" if source == "pbc" else "mel_cif"]["time"]
-    ours = aalen_johansen(data(source), exit="time", cause="status", at=at).frame
-    for cause in (1, 2):
-        agree(ours.loc[ours["outcome"] == str(cause), "estimate"], gold["est"][cause - 1], SAME_ALGORITHM)
 
 
 CLUSTERED = [

@@ -15,6 +15,7 @@ def rows(text):
     return pd.DataFrame(lines[1:], columns=lines[0]).apply(pd.to_numeric)
 
 
+CURVE = {"entry": "entry", "exit": "exit", "cause": "cause", "id": "unit", "cluster": "patient"}
 FIVE = """
 exit cause
 1    1
@@ -81,6 +82,106 @@ def test_no_event_gives_a_share_of_zero_and_no_interval():
     result = aalen_johansen(d, exit="exit", cause="cause", at=[5], causes_named=["same"]).frame.set_index("outcome")
     assert result["estimate"].to_dict() == {"event_free": 1, "same": 0}
     assert result[["conf_low", "conf_high"]].isna().all(axis=None)
+    assert result["note"].str.contains('no event: no interval from log-log; conf_type="beta"').all()
+
+
+def test_before_the_first_day_at_risk_nothing_can_happen_and_nothing_is_said():
+    d = pd.DataFrame({"entry": [2, 3], "exit": [5, 6], "event": [1, 0]})
+    for days, start in ((d, 2), (d.assign(entry=0), 0)):
+        for options in ({"entry": "entry"}, {}) if start == 0 else ({"entry": "entry"},):
+            result = kaplan_meier(days, exit="exit", event="event", at=[start], conf_type="beta", **options).frame
+            assert result[["estimate", "conf_low", "conf_high"]].iloc[0].tolist() == [1, 1, 1]
+            assert result["note"].iloc[0] == ""
+            plain = kaplan_meier(days, exit="exit", event="event", at=[start], **options).frame
+            assert plain["note"].iloc[0] == ""
+
+
+@pytest.mark.parametrize(
+    ("events", "limits"),
+    [(0, (0, 0.0362166926)), (1, (0.000253146033, 0.0544593854)), (4, (0.011004494, 0.0992571567))],
+)
+def test_without_losses_beta_limits_are_clopper_and_pearsons(events, limits):
+    """Of 100 patients, as R's binom.test."""
+    d = pd.DataFrame({"exit": np.where(np.arange(100) < events, 3, 9), "cause": (np.arange(100) < events).astype(int)})
+    result = aalen_johansen(d, exit="exit", cause="cause", at=[8], causes_named=["same"], conf_type="beta").frame
+    same, free = result[result["outcome"] == "same"].iloc[0], result[result["outcome"] == "event_free"].iloc[0]
+    np.testing.assert_allclose(same[["conf_low", "conf_high"]].astype(float), limits, atol=1e-9)
+    np.testing.assert_allclose(free[["conf_high", "conf_low"]].astype(float), 1 - np.array(limits), atol=1e-9)
+
+
+def test_without_events_those_still_followed_give_the_upper_limit():
+    """1 - 0.025^(1/Y), Y the patients at risk that day: 100, then the 20 that are left."""
+    d = pd.DataFrame({"exit": np.repeat([5, 9], [80, 20]), "event": 0})
+    result = kaplan_meier(d, exit="exit", event="event", at=[5, 8], conf_type="beta").frame
+    np.testing.assert_allclose(1 - result["conf_low"], 1 - 0.025 ** (1 / np.array([100, 20])), rtol=1e-12)
+    assert (result["note"] == "").all()
+
+
+def test_vertebrae_of_one_patient_count_as_one_patient_where_no_event_tells_how_alike_they_are():
+    d = pd.DataFrame({"exit": 9, "event": 0, "patient": np.arange(90) // 3})
+    beta = {"exit": "exit", "event": "event", "at": [8], "conf_type": "beta"}
+    assert 1 - kaplan_meier(d, cluster="patient", **beta).frame["conf_low"].iloc[0] == pytest.approx(
+        1 - 0.025 ** (1 / 30)
+    )
+    assert 1 - kaplan_meier(d, **beta).frame["conf_low"].iloc[0] == pytest.approx(1 - 0.025 ** (1 / 90))
+
+
+def test_an_early_event_among_many_does_not_narrow_what_few_are_left_to_tell():
+    many = pd.DataFrame({"exit": np.repeat([1, 5, 9], [1, 189, 10]), "event": np.repeat([1, 0, 0], [1, 189, 10])})
+    result = kaplan_meier(many, exit="exit", event="event", at=[4, 8], conf_type="beta").frame
+    soon, late = 1 - result["conf_low"]
+    assert soon == pytest.approx(0.0275, abs=1e-4)  # one of 200
+    assert late > 1 - 0.025 ** (1 / 10)  # not less than none of the ten still followed
+
+
+def test_late_entry_widens_beta_limits_by_the_time_that_few_watched():
+    """One patient alone for 10 of 100 days: an event not seen weighs 1 there and 1/99 later, 0.109 on average."""
+    d = pd.DataFrame({"entry": np.repeat([0, 10], [1, 98]), "exit": 100, "event": 0})
+    result = kaplan_meier(d, exit="exit", entry="entry", event="event", at=[100], conf_type="beta").frame
+    weight = 0.1 * 1 + 0.9 / 99
+    assert 1 - result["conf_low"].iloc[0] == pytest.approx(1 - 0.025**weight, rel=1e-12)
+
+
+def test_copying_every_row_as_the_same_patient_leaves_beta_limits(vertebra_rows):
+    d = vertebra_rows(3, n_patients=60)
+    again = pd.concat([d, d.assign(unit=lambda d: d["unit"] + 1000)])
+    options = {
+        "entry": "entry",
+        "exit": "exit",
+        "cause": "cause",
+        "id": "unit",
+        "cluster": "patient",
+        "at": [5, 20, 30],
+    }
+    one = aalen_johansen(d, conf_type="beta", **options).frame
+    # Fewer patients than vertebrae: the quantiles of t know how many of each, as in svyciprop.
+    two = aalen_johansen(again.sample(frac=1, random_state=3), conf_type="beta", **options).frame
+    np.testing.assert_allclose(two[["conf_low", "conf_high"]], one[["conf_low", "conf_high"]], rtol=0.03)
+    assert ((one["conf_low"] <= one["estimate"]) & (one["estimate"] <= one["conf_high"])).all()
+
+
+def test_a_row_of_frequency_three_has_the_beta_limits_of_three_patients(vertebra_rows):
+    d = vertebra_rows(4, n_patients=40).assign(w=lambda d: 1 + d["patient"] % 3)
+    copies = [d[d["w"] > c].assign(patient=lambda d, c=c: d["patient"] + 1000 * c) for c in range(3)]
+    options = {
+        "entry": "entry",
+        "exit": "exit",
+        "cause": "cause",
+        "cluster": "patient",
+        "conf_type": "beta",
+        "at": [3, 9, 25],
+    }
+    one = aalen_johansen(d, weight="w", weight_kind="frequency", **options).frame
+    many = aalen_johansen(pd.concat(copies).drop(columns="unit"), **options).frame
+    np.testing.assert_allclose(one[["conf_low", "conf_high"]], many[["conf_low", "conf_high"]], rtol=1e-9)
+
+
+def test_beta_limits_where_all_have_had_the_event():
+    d = pd.DataFrame({"exit": [3, 5, 9], "cause": 1})
+    result = aalen_johansen(d, exit="exit", cause="cause", at=[9, 12], conf_type="beta").frame
+    one = result[result["outcome"] == "1"]
+    assert one["conf_high"].tolist() == [1, 1]
+    np.testing.assert_allclose(one["conf_low"], 0.025 ** (1 / 3), rtol=1e-12)
 
 
 def test_after_the_last_day_of_follow_up_there_is_no_estimate():

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from cohort.estimate.kernel import PartialLikelihood, RiskSets
+from cohort.estimate.kernel import PartialLikelihood
+from cohort.estimate.risk_sets import RiskSets
 
 
 def test_a_row_is_at_risk_after_entry_and_on_the_day_of_exit():

@@ -6,6 +6,7 @@ import pytest
 
 from cohort.domain.errors import EstimationError
 from cohort.estimate import proportion, rate, rate_by
+from cohort.estimate.rates import exact_over_patients, exact_poisson
 
 
 def registry(n, seed=0, mean=0.5):
@@ -49,6 +50,39 @@ def test_no_event_has_the_exact_upper_limit():
     assert (result["estimate"], result["conf_low"]) == (0, 0)
     assert result["conf_high"] == pytest.approx(0.0036888794541, rel=1e-9)
     assert result["note"].startswith("no event")
+
+
+def test_a_limit_from_no_event_says_on_what_it_rests():
+    assert rate([0, 0], [500, 500]).frame["note"].iloc[0].endswith("if no patient would have had several")
+    assert rate(0, 500).frame["note"].iloc[0] == "no event: exact Poisson interval"
+
+
+def test_patients_with_two_events_each_have_twice_the_limits_of_as_many_with_one():
+    low, high = exact_over_patients(np.array([8.0]), np.array([16.0]), np.array([2.0]), 0.95)
+    one_low, one_high = exact_poisson(np.array([4.0]), 0.95)
+    assert (low[0], high[0]) == (pytest.approx(2 * one_low[0], rel=1e-12), pytest.approx(2 * one_high[0], rel=1e-12))
+
+
+@pytest.mark.parametrize("events", [0, 1, 3, 9])
+def test_patients_with_one_event_each_have_the_exact_poisson_interval(events):
+    seen = np.array([float(events)])
+    ours = exact_over_patients(seen, seen, np.minimum(seen, 1.0), 0.9)
+    np.testing.assert_allclose(ours, exact_poisson(seen, 0.9), rtol=1e-12)
+
+
+def test_a_cascade_in_one_patient_widens_the_interval():
+    spread = rate([1, 1, 1, 1, 0, 0], [2] * 6, time_unit="years").frame.iloc[0]
+    cascade = rate([3, 1, 0, 0, 0, 0], [2] * 6, time_unit="years").frame.iloc[0]
+    assert cascade["estimate"] == spread["estimate"]
+    assert cascade["conf_high"] > spread["conf_high"]
+    assert cascade["conf_low"] < spread["conf_low"]
+
+
+def test_events_of_an_only_patient_count_as_one():
+    result = rate([3, 1], [2, 2], time_unit="years", cluster=["a", "a"]).frame.iloc[0]
+    low, high = exact_poisson(np.array([1.0]), 0.95)
+    assert (result["conf_low"], result["conf_high"]) == (pytest.approx(low[0]), pytest.approx(high[0]))
+    assert "only one patient" in result["note"]
 
 
 def test_few_events_take_the_wider_interval_at_each_end():
