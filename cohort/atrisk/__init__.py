@@ -11,7 +11,9 @@ from cohort.atrisk.followup import follow_up_table, left_out
 from cohort.atrisk.guard import group_at_entry, looks_ahead, refuse_future_covariate, refuse_time_varying, require_fixed
 from cohort.atrisk.medication import courses
 from cohort.atrisk.persontime import person_time, person_time_by_patient
+from cohort.atrisk.recurrent import recurrent_rows
 from cohort.atrisk.spans import risk_windows
+from cohort.atrisk.states import STATES, state_rows
 from cohort.atrisk.vertebra import vertebra_rows
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "DAYS_SINCE",
     "ENDPOINTS",
     "SPLITS",
+    "STATES",
     "baseline",
     "changing_rows",
     "courses",
@@ -36,11 +39,13 @@ __all__ = [
     "person_time",
     "person_time_by_patient",
     "procedure_rows",
+    "recurrent_rows",
     "refuse_future_covariate",
     "refuse_time_varying",
     "require_fixed",
     "risk_windows",
     "split_rows",
+    "state_rows",
     "treated_vertebra_rows",
     "vertebra_rows",
 ]

@@ -76,7 +76,7 @@ def hazards(cohort: Cohort) -> Estimates:
         process = atrisk.vertebra_rows(*cohort.stages, role=ROLE_OF[outcome])  # type: ignore[arg-type]
         rows = coded(process.frame)
         event = rows["cause"] == 1
-        parts += [_one_model(rows, event, outcome, model, fit) for model in _models(cohort)]
+        parts += [_one_model(rows, event, outcome, model, fit) for model in models(cohort)]
     return Estimates(
         pd.DataFrame(parts),
         {"method": "Cox, Efron ties, days since the first augmentation, robust by patient; other causes censor"},
@@ -102,7 +102,7 @@ def odds(cohort: Cohort) -> Estimates:
         rows = frame.loc[frame["entry"] == 0, ["patient_id", "id", "cluster", "entry", "exit", "cause"]]
         rows = rows.merge(baseline.drop(columns=["id", "cluster"], errors="ignore"), on="patient_id", how="left")
         event = (rows["cause"] == 1) & (rows["exit"] <= horizon)
-        parts += [_one_model(rows, event, outcome, model, fit) for model in _models(cohort)]
+        parts += [_one_model(rows, event, outcome, model, fit) for model in models(cohort)]
     return Estimates(
         pd.DataFrame(parts),
         {"method": f"logistic regression at {horizon} days, weighted for loss to follow-up, robust by patient"},
@@ -130,7 +130,8 @@ class Model:
         return "adjusted" if self.adjusted_for else "crude"
 
 
-def _models(cohort: Cohort) -> list[Model]:
+def models(cohort: Cohort) -> list[Model]:
+    """Each exposure crude, and with its own adjustment set where the study gives one."""
     adjustment = cohort.study.models.adjustment
     sets = [(exposure, adjusted) for exposure in EXPOSURES for adjusted in ((), adjustment.get(exposure.name, ()))]
     return list(dict.fromkeys(Model(exposure, tuple(adjusted)) for exposure, adjusted in sets))
