@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from cohort import literature
-from cohort.domain.errors import RegistryError
+from cohort.domain.errors import EstimationError, RegistryError
 from cohort.pipeline import (
     ascertainment,
+    courses,
     definitions,
     describe,
+    hazard_shape,
     misnumbering,
     occurrence,
+    onset_intervals,
     policies,
     quality,
+    recurrence,
     risk,
     variants,
 )
 from cohort.pipeline.stages import Cohort, Progress, prepare, settings_frame
-from cohort.tables.results import Registry
-from cohort.tables.study_results import Beyond, StudyResults
+from cohort.tables.results import Estimates, Registry
+from cohort.tables.study_results import Beyond, Further, StudyResults
 
 HEADLINE_DAYS = 365
 MANY_PATIENTS = 20_000
@@ -48,6 +54,8 @@ def analyse(registry: Registry, *, progress: Progress | None = None) -> StudyRes
     say("Fitting hazard models")
     hazards = risk.hazards(cohort)
     odds = risk.odds(cohort)
+    say("Following patients beyond the first event")
+    further = _further(cohort)
     say("Repeating the main figures under other choices")
     sensitivity = variants.sensitivity(cohort)
     say("Repeating them under other definitions, clocks and numberings")
@@ -81,6 +89,7 @@ def analyse(registry: Registry, *, progress: Progress | None = None) -> StudyRes
         notes=_notes(cohort, hazards.frame),
         quality=quality.quality(cohort),
         beyond=beyond,
+        further=further,
     )
 
 
@@ -96,6 +105,32 @@ def _beyond(cohort: Cohort) -> Beyond:
         cascades=describe.cascades(cohort),
         timing=describe.timing(cohort),
     )
+
+
+def _further(cohort: Cohort) -> Further:
+    return Further(
+        states=_where_possible(courses.of_cohort, cohort),
+        transitions=_where_possible(courses.transitions_of, cohort),
+        state_curves=_where_possible(courses.curves, cohort),
+        in_states=courses.numbers_in_states(cohort),
+        counts=_where_possible(recurrence.counts_of, cohort),
+        count_curves=_where_possible(recurrence.count_curves, cohort),
+        followed=recurrence.numbers_followed(cohort),
+        lost=_where_possible(recurrence.time_lost, cohort),
+        recurrent=_where_possible(recurrence.recurrent_hazards, cohort),
+        within=_where_possible(hazard_shape.within, cohort),
+        by_interval=_where_possible(hazard_shape.by_interval, cohort),
+        proportionality=_where_possible(hazard_shape.proportionality, cohort),
+        onset=_where_possible(onset_intervals.of_cohort, cohort),
+    )
+
+
+def _where_possible(estimated: Callable[[Cohort], Estimates], cohort: Cohort) -> Estimates:
+    """What is estimated, or nothing: a registry of a few patients still has a report."""
+    try:
+        return estimated(cohort)
+    except EstimationError:
+        return Estimates(pd.DataFrame())
 
 
 def _period(cohort: Cohort) -> tuple[pd.Timestamp, pd.Timestamp]:

@@ -29,6 +29,9 @@ FIGURE_DATA = {
     "figure-forest-same": "cox",
     "figure-forest-adjacent": "cox",
     "figure-forest-remote": "cox",
+    "figure-states": "states",
+    "figure-counts": "mean_counts",
+    "figure-intervals": "by_interval",
     "figure-sensitivity": "sensitivity",
     "figure-literature": "literature",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cohort.domain.study import StudyDefinition
 from cohort.present import numbers
 from cohort.present.tables.risk import covariates
+from cohort.tables.study_results import Further
 
 TIERS = {
     "radiographic": "radiographic (collapse on film counts whether or not there is pain)",
@@ -72,8 +73,8 @@ def definitions(study: StudyDefinition) -> list[tuple[str, str]]:
     ]
 
 
-def paragraphs(study: StudyDefinition) -> list[tuple[str, str]]:
-    """Heading and text of each part of the methods."""
+def paragraphs(study: StudyDefinition, further: Further | None = None) -> list[tuple[str, str]]:
+    """Heading and text of each part of the methods; `further` holds the settings of what is beyond the first event."""
     p, r, j, a = study.population, study.relation, study.judgement, study.at_risk
     m, e, d = study.models, study.exposures, study.disclosure
     windows = listed([numbers.days(day) for day in m.windows_days])
@@ -162,6 +163,7 @@ def paragraphs(study: StudyDefinition) -> list[tuple[str, str]]:
             "known non-event. Findings that were not assessable or missing were left out of the model that needs them, "
             "never turned into no. A ratio is read for its own exposure, never for the covariates beside it.",
         ),
+        *_beyond_first(study, further or Further()),
         (
             "Disclosure",
             f"Counts of patients and events from 1 to {d.minimum_count - 1} are hidden, with what rests on "
@@ -172,5 +174,61 @@ def paragraphs(study: StudyDefinition) -> list[tuple[str, str]]:
             "not protected."
             if d.minimum_count > 1
             else "No count is hidden under these settings.",
+        ),
+    ]
+
+
+def _beyond_first(study: StudyDefinition, further: Further) -> list[tuple[str, str]]:
+    """The parts on what comes after the first event, with where each method comes from."""
+    horizon = numbers.days(study.models.horizon_days)
+    cuts = listed([f"{cut:g}" for cut in further.by_interval.settings.get("cuts", [])])
+    last = further.recurrent.settings.get("max_order")
+    return [
+        (
+            "Courses",
+            "Each patient is in the state of the last event: none, a refracture by relation, another procedure, or "
+            "death. Shares are Aalen-Johansen estimates over all moves (Aalen and Johansen 1978); they hold whatever "
+            "the way to a state has to do with the way on, as long as loss to follow-up has nothing to do with either "
+            "(Datta and Satten 2001). Rates from a state are averages over the ways there.",
+        ),
+        (
+            "Mean counts",
+            "The mean number of refractures by a day adds up, day by day, the rate among those still followed times "
+            "the share alive (Ghosh and Lin 2000). Whoever died has no more refractures and is still divided by: it "
+            "is what a hundred patients treated today will have, not what they would have if nobody died.",
+        ),
+        (
+            "Days lost",
+            f"The area between the composite curves up to {horizon}: mean days free of refracture and alive, and mean "
+            "days after each kind of first event (Andersen 2013). They add up to the whole period.",
+        ),
+        (
+            "Repeated refractures",
+            "Cox models of all episodes, with exposures as known at entry: of any episode, whatever its number "
+            "(Andersen and Gill 1982); of the next one among those who have had as many, in days since treatment or "
+            "since the last (Prentice, Williams and Peterson 1981); and of each, with all at risk of it from the start "
+            "(Wei, Lin and Weissfeld 1989). "
+            + (f"Episodes after number {last} are pooled with it, or left out of the last model. " if last else "")
+            + "The variance is robust by patient, so that one refracture may bring on the next. A death ends the time "
+            "at risk.",
+        ),
+        (
+            "Within patients",
+            "Adjacent and remote vertebrae of one patient are compared on the day of each of her refractures: a Cox "
+            "model with one stratum per patient (Holt and Prentice 1974). What is the same for all her vertebrae "
+            "cannot matter, recorded or not; what differs between them, their level above all, can.",
+        ),
+        (
+            "Ratios by time",
+            "The adjusted models let the ratio of the exposure differ between intervals chosen beforehand"
+            + (f" (cut at the end of days {cuts})" if cuts else "")
+            + "; a Wald test asks whether one ratio would do. The score test of proportional hazards needs no "
+            "intervals (Grambsch and Therneau 1994).",
+        ),
+        (
+            "When it happened",
+            "A same-level refracture found on a film happened after the last film without it, or after the treatment "
+            "where there is none. The share unbroken by interval is the estimate of Turnbull (1976), beside Kaplan and "
+            "Meier by the day found; Weibull models give the ratios both ways.",
         ),
     ]

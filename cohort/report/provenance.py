@@ -65,12 +65,13 @@ def digest(content: bytes) -> str:
 def seeds(results: StudyResults) -> dict[str, int]:
     """Seeds of whatever was drawn at random, by the estimate that used them."""
     found = {}
-    for field in fields(results):
-        value = getattr(results, field.name)
-        if isinstance(value, Estimates):
-            found.update(
-                {f"{field.name}.{k}": int(v) for k, v in value.settings.items() if "seed" in k and v is not None}
-            )
+    for part in (results, results.further):
+        for field in fields(part):
+            value = getattr(part, field.name)
+            if isinstance(value, Estimates):
+                found.update(
+                    {f"{field.name}.{k}": int(v) for k, v in value.settings.items() if "seed" in k and v is not None}
+                )
     return found
 
 

@@ -10,7 +10,7 @@ from cohort.present import numbers, theme
 from cohort.present.figures import flow, forest, incidence, literature, mechanisms, sensitivity, spine
 from cohort.present.tables import beyond, occurrence, people, published, record, risk
 from cohort.present.tables.model import records
-from cohort.report import methods, quality
+from cohort.report import further, methods, quality
 from cohort.report.blocks import (
     Block,
     Definitions,
@@ -41,6 +41,7 @@ def sections(page: Page) -> list[Section]:
         _where(page),
         _why(page),
         _risk(page),
+        further.section(page),
         _sensitivity(page),
         _literature(page),
         _methods(page),
@@ -321,7 +322,7 @@ def _literature(page: Page) -> Section:
 
 
 def _methods(page: Page) -> Section:
-    described = Definitions(methods.paragraphs(page.results.registry.study))
+    described = Definitions(methods.paragraphs(page.results.registry.study, page.results.further))
     return Section("methods", "Methods", [described, *tables_of(beyond.timing(page.results.beyond.timing))])
 
 

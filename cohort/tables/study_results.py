@@ -46,6 +46,52 @@ class Beyond:
     timing: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
+def _nothing() -> Estimates:
+    return Estimates(pd.DataFrame())
+
+
+@dataclass(frozen=True)
+class Further:
+    """What comes after the first event, and whether the ratios hold; empty where nothing could be estimated.
+
+    Every frame has outcome, n_patients, n_units, n_events, estimate, conf_low, conf_high, std_error and note where they
+    apply, and besides:
+
+    states : `courses.of_cohort`: outcome (the state), time, measure ("state_probability" at the windows,
+        "mean_days_in_state" at the horizon), n_events (moves into the state by then), n_risk (in it before the day).
+    transitions : `courses.transitions_of`: state_from, state_to, person_years, n_clusters_with_event; rates per 100
+        patient-years.
+    state_curves, in_states : the shares on every day with a move, with n_events_total; the patients in each state below
+        them: outcome, time, n_risk.
+    counts : `recurrence.counts_of`: outcome (relation or "any"), time, n_risk, n_events (episodes by then),
+        n_clusters_with_event (patients with one); the estimate is the mean number per patient.
+    count_curves, followed : the same on every day with an episode, with n_events_total and n_clusters_total; the
+        patients followed below them: curve, time, n_risk.
+    lost : `recurrence.time_lost`: outcome ("event_free", then the causes), time (the horizon), days.
+    recurrent : `recurrence.recurrent_hazards`: clock, clock_label, exposure, label, adjusted_for, n_exposed_events.
+    within : `hazard_shape.within`: model ("crude", "level"), n_informative_events, n_informative_patients, p_value.
+    by_interval : `hazard_shape.by_interval`: outcome, exposure, label, measure ("hazard_ratio",
+        "equality_over_intervals"), interval_start, interval_end, p_value.
+    proportionality : `hazard_shape.proportionality`: outcome, exposure, label, statistic, df, p_value.
+    onset : `onset_intervals.of_cohort`: dates ("found", "interval"), dates_label, measure ("survival",
+        "hazard_ratio"), time or exposure and label.
+    """
+
+    states: Estimates = field(default_factory=_nothing)
+    transitions: Estimates = field(default_factory=_nothing)
+    state_curves: Estimates = field(default_factory=_nothing)
+    in_states: pd.DataFrame = field(default_factory=pd.DataFrame)
+    counts: Estimates = field(default_factory=_nothing)
+    count_curves: Estimates = field(default_factory=_nothing)
+    followed: pd.DataFrame = field(default_factory=pd.DataFrame)
+    lost: Estimates = field(default_factory=_nothing)
+    recurrent: Estimates = field(default_factory=_nothing)
+    within: Estimates = field(default_factory=_nothing)
+    by_interval: Estimates = field(default_factory=_nothing)
+    proportionality: Estimates = field(default_factory=_nothing)
+    onset: Estimates = field(default_factory=_nothing)
+
+
 @dataclass(frozen=True)
 class StudyResults:
     """The results of one study. Every frame is tidy and unrounded; fractions are fractions, times are days.
@@ -80,6 +126,7 @@ class StudyResults:
     notes : sentences that must be read with the results.
     quality : what the data say of themselves.
     beyond : definitions, policies, misnumbered spines, looking and timing, beside the main figures.
+    further : states, counts of refractures, days lost; ratios of several events, within patients and by time.
     """
 
     registry: Registry
@@ -107,3 +154,4 @@ class StudyResults:
     notes: list[str] = field(default_factory=list)
     quality: Quality = field(default_factory=Quality)
     beyond: Beyond = field(default_factory=Beyond)
+    further: Further = field(default_factory=Further)
