@@ -42,16 +42,20 @@ NONE = (np.nan,) * 5
 
 @dataclass(frozen=True)
 class Scenario:
-    """patients in a registry and how many refractures to expect; late : a third enters late."""
+    """patients in a registry and how many refractures to expect within a year; late : a third enters late.
+
+    rare : only intervals that are meant for so few events.
+    """
 
     name: str
     patients: int
     events: float
     late: bool = False
+    rare: bool = False
 
 
 SCENARIOS = (
-    Scenario("5 events", 300, 5),
+    Scenario("5 events", 300, 5, rare=True),
     Scenario("10 events", 300, 10),
     Scenario("30 events", 300, 30),
     Scenario("30 events, a third enters late", 300, 30, late=True),
@@ -87,11 +91,11 @@ def whole_days(free: Callable[[Any], Any], death: float = DEATH) -> float:
 
 
 def hazard_for(scenario: Scenario) -> float:
-    """The daily hazard that gives the wanted number of events (2.5 vertebrae per patient, before late entry)."""
+    """The daily hazard that gives the wanted number of events within a year (2.5 vertebrae per patient, none late)."""
     per = scenario.events / (scenario.patients * 2.5)
 
     def expected(h: float) -> float:
-        t = np.linspace(0, LAST, 2000)
+        t = np.linspace(0, HORIZON, 2000)
         return float(integrate.trapezoid(-np.gradient(survival(t, h), t) * observed(t), t))
 
     low, high = 1e-8, 1.0
@@ -230,8 +234,8 @@ def _row(frame: pd.DataFrame, naive: pd.DataFrame | None = None, **chosen: str) 
         frame = frame[frame[name] == value]
         naive = None if naive is None else naive[naive[name] == value]
     r = frame.iloc[0]
-    m = r if naive is None else naive.iloc[0]
-    return r["estimate"], r["conf_low"], r["conf_high"], m["conf_low"], m["conf_high"]
+    beside = (np.nan, np.nan) if naive is None else (naive.iloc[0]["conf_low"], naive.iloc[0]["conf_high"])
+    return r["estimate"], r["conf_low"], r["conf_high"], *beside
 
 
 def _model(frame: pd.DataFrame, term: str) -> Limits:
@@ -256,7 +260,7 @@ def intervals(drawn: Drawn, counts: tuple[int, int], poisson: int) -> dict[str, 
         estimate.nelson_aalen(rows, event="event", at=at, **of).frame,
         estimate.nelson_aalen(rows, event="event", at=at, **alone).frame,
     )
-    for conf_type in ("log-log", "log", "plain", "beta"):
+    for conf_type in ("log-log", "log", "plain"):
         found[f"Aalen-Johansen, {conf_type}"] = _row(
             estimate.aalen_johansen(rows, cause="cause", at=at, conf_type=conf_type, **of).frame,
             estimate.aalen_johansen(rows, cause="cause", at=at, conf_type=conf_type, **alone).frame,
@@ -271,13 +275,9 @@ def intervals(drawn: Drawn, counts: tuple[int, int], poisson: int) -> dict[str, 
         estimate.time_lost(rows, cause="cause", horizon=HORIZON, **alone).frame,
         outcome="1",
     )
-    sums = rows.assign(days=rows["exit"] - rows["entry"], n=rows["event"])
-    together = estimate.rate_by(sums, events="n", person_days="days", cluster="patient").frame
-    exact = estimate.rate(int(sums["n"].sum()), float(sums["days"].sum())).frame
-    found["Rate per vertebra-year"] = _row(together, exact)
     cox = estimate.cox(rows, ["a", "b"], event="event", **of).frame
     found["Cox, patient's covariate"], found["Cox, vertebra's covariate"] = _model(cox, "a"), _model(cox, "b")
-    sums = sums.assign(years=sums["days"] / 365.25)
+    sums = rows.assign(years=(rows["exit"] - rows["entry"]) / 365.25, n=rows["event"])
     found["Poisson rate ratio"] = _model(
         estimate.poisson(sums, events="n", person_time="years", covariates=["a", "b"], cluster="patient").frame, "a"
     )
@@ -296,6 +296,27 @@ def intervals(drawn: Drawn, counts: tuple[int, int], poisson: int) -> dict[str, 
         ).frame,
         outcome="1",
     )
+    return {**found, **rare_intervals(drawn, counts, poisson)}
+
+
+def rare_intervals(drawn: Drawn, counts: tuple[int, int], poisson: int) -> dict[str, Limits]:
+    """Those that are meant for few events."""
+    rows = drawn.rows
+    late = {"entry": "entry"} if (rows["entry"] > 0).any() else {}
+    found: dict[str, Limits] = {}
+    found["Aalen-Johansen, beta"] = _row(
+        *(
+            estimate.aalen_johansen(
+                rows, exit="exit", id="id", cause="cause", at=[HORIZON], conf_type="beta", **late, **who
+            ).frame
+            for who in ({"cluster": "patient"}, {})
+        ),
+        outcome="1",
+    )
+    sums = rows.assign(days=rows["exit"] - rows["entry"], n=rows["event"])
+    together = estimate.rate_by(sums, events="n", person_days="days", cluster="patient").frame
+    exact = estimate.rate(int(sums["n"].sum()), float(sums["days"].sum())).frame
+    found["Rate per vertebra-year"] = _row(together, exact)
     for name, method in (("Clopper-Pearson", "exact"), ("Wilson", "wilson"), ("mid-P", "mid-p")):
         found[name] = _row(estimate.proportion(*counts, method=method).frame)
     found["Exact Poisson"] = _row(estimate.rate(poisson, 100.0, time_unit="years", per=100.0).frame)
@@ -306,10 +327,11 @@ def one(scenario: Scenario, h: float, truth: dict[str, float], seed: int) -> dic
     """The intervals of one registry, by its seed."""
     random = np.random.default_rng(seed)
     drawn = draw(scenario, h, random)
+    chosen = rare_intervals if scenario.rare else intervals
     p = truth["Clopper-Pearson"]
     counts = (int(random.binomial(scenario.patients, p)), scenario.patients)
     poisson = int(random.poisson(truth["Exact Poisson"]))
-    return intervals(drawn, counts, poisson)
+    return chosen(drawn, counts, poisson)
 
 
 def part(work: tuple[Scenario, int, int]) -> dict[str, list[Limits]]:
@@ -327,6 +349,8 @@ def summary(scenario: Scenario, found: dict[str, np.ndarray], truth: dict[str, f
     """Coverage of each interval, and of the naive one."""
     rows = []
     for name, limits in found.items():
+        if not len(limits):
+            continue
         estimates, low, high, naive_low, naive_high = limits.T
         given = np.isfinite(low) & np.isfinite(high)
         covers = given & (low <= truth[name]) & (truth[name] <= high)

@@ -279,7 +279,8 @@ def _speed() -> str:
             continue
         lines.append(
             f"| {row['title']} | {row['rows']:,} | {row['who']} | {row['seconds']:.3g} | {row['ratio']:.1f} | {row['megabytes']:.0f} | "
-            + ("" if row["who"] == "ours" else f"{row['difference']:.0e}") + " |"
+            + ("" if row["who"] == "ours" else f"{row['difference']:.0e}")
+            + " |"
         )
     return "\n".join(lines)
 

@@ -20,9 +20,10 @@ from cohort.domain.clock import BoolArray, FloatArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate import report
 from cohort.estimate.baseline_influence import Incidences, Product, ProfileHazard, merged_times
-from cohort.estimate.curves import ConfType, at_risk, limits
+from cohort.estimate.curves import ConfType, at_risk, limits, limits_df, of_rows, refuse_unknown_correction
 from cohort.estimate.design import distinct
 from cohort.estimate.kernel import Ties, WeightKind
+from cohort.estimate.report import CurveCorrection
 from cohort.estimate.risk_model import Method, RiskModel, fit_risk
 from cohort.tables.results import Estimates
 
@@ -49,6 +50,7 @@ def absolute_risk(
     conf_type: ConfType = "log-log",
     weight_kind: WeightKind = "probability",
     confidence: float = 0.95,
+    small_sample: CurveCorrection = "auto",
     model: str = "",
 ) -> Estimates:
     """Cumulative incidence by day `at` for each profile.
@@ -60,6 +62,8 @@ def absolute_risk(
     product : how hazards become shares. "exponential": a day with hazard h leaves exp(-h), so that a share never
         leaves 0 to 1 and one cause gives the Cox survival exp(-L); as R's `survfit` of several states. "limit": it
         leaves 1 - h, so that a model in which nothing varies gives the Aalen-Johansen curve.
+    small_sample : "auto" takes limits from t where a cluster holds several ids, with as many degrees of freedom (column
+        `df`) as clusters of the stratum that ever have the outcome (event_free: any cause), less one. "none": normal.
 
     Returns one row per profile, day and outcome: stratum (the profile in words), `profile` (its place), estimate,
     conf_low, conf_high, std_error (robust, over clusters), naive_std_error (model-based, causes independent), n_risk
@@ -74,6 +78,7 @@ def absolute_risk(
     """
     if conf_type not in ("log-log", "log", "plain"):
         raise EstimationError(f"conf_type must be log-log, log or plain, and is {conf_type!r}.")
+    refuse_unknown_correction(small_sample)
     asked = days_of(at)
     table = _table(profiles)
     fitted = fit_risk(
@@ -92,18 +97,20 @@ def absolute_risk(
             "stratum": np.full(size, labels[k], dtype=object),
             "profile": np.full(size, k),
             **_read(
-                fitted, points[k], strata_of[k], asked, conf_type, confidence, [*_outside(points[k], fitted), *notes]
+                fitted, points[k], strata_of[k], asked, conf_type, confidence, small_sample,
+                [*_outside(points[k], fitted), *notes],
             ),
         }
         for k in range(len(table))
-    ]
+    ]  # fmt: skip
     settings = {
         **fitted.settings,
         "variance": "influence of coefficients and baseline, summed over clusters",
         "conf_type": conf_type,
         "confidence": confidence,
     }
-    return report.estimates({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, settings)
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return report.curve_estimates(columns, settings)
 
 
 def days_of(at: npt.ArrayLike) -> FloatArray:
@@ -154,6 +161,7 @@ def _read(
     at: FloatArray,
     conf_type: ConfType,
     confidence: float,
+    small_sample: CurveCorrection,
     notes: Sequence[str],
 ) -> dict[str, Any]:
     """The columns of one profile: a row per day and state, day by day."""
@@ -169,17 +177,20 @@ def _read(
     errors, naive = (np.where(known & fitted.limited, part, np.nan) for part in (errors, naive))
     if rows.n_patients <= 1:
         errors = np.full_like(errors, np.nan)
-    low, high = limits(shares, errors, conf_type, confidence)
-
     counts = fitted.counts
+    had = [fitted.cause > 0 if number == 0 else fitted.cause == number for number in fitted.counted]
+    df = limits_df(rows.cluster, rows.id, [mine & of for of in had], counts, small_sample)
+    low, high = limits(shares, errors, conf_type, confidence, df)
+
+    freedom = of_rows(df, 1, len(had))
     n_events = np.zeros(shares.shape)
     words = np.full(shares.shape, "", dtype=object)
-    for k, number in enumerate(fitted.counted):
-        had = fitted.cause > 0 if number == 0 else fitted.cause == number
-        here = mine & had
-        n_events[:, k] = [counts[here & (rows.exit <= t)].sum() for t in at]
-        few = report.robust_notes(float(counts[had].sum()), rows.n_patients, distinct(rows.cluster[had]), True)
-        words[:, k] = "; ".join([*notes, *(few if had.any() else [])])
+    for k, of in enumerate(had):
+        n_events[:, k] = [counts[mine & of & (rows.exit <= t)].sum() for t in at]
+        few = report.robust_notes(
+            float(counts[of].sum()), rows.n_patients, distinct(rows.cluster[of]), True, df=freedom[k]
+        )
+        words[:, k] = "; ".join([*notes, *(few if of.any() else [])])
     for i in np.flatnonzero(beyond | lost):
         why = f"after the last day of follow-up (day {last:g})"
         words[i] = why if beyond[i] else f"by day {at[i]:g} a hazard of this profile is too large to become a share"
@@ -196,6 +207,7 @@ def _read(
         "conf_high": high.ravel(),
         "std_error": errors.ravel(),
         "naive_std_error": naive.ravel(),
+        "df": of_rows(df, len(at), width),
         "note": words.ravel(),
     }
 

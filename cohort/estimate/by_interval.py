@@ -21,7 +21,7 @@ from cohort.estimate.cox import JACKKNIFE, CoxFit, fit_cox, hazard_estimates, se
 from cohort.estimate.design import Design, Rows, causes, design, distinct, rows_of, zero_one
 from cohort.estimate.kernel import Ties, WeightKind
 from cohort.estimate.risk_sets import RiskSets
-from cohort.estimate.small_sample import HazardCorrection, applies
+from cohort.estimate.small_sample import HazardCorrection, applies, t_alone
 from cohort.tables.results import Estimates
 
 LARGEST_SPLIT = 50_000_000  # rows: about 5 GB with a handful of covariates
@@ -178,7 +178,8 @@ def hazard_ratio_by_interval(
                 found = fit.naive_variance() if not robust else fit.robust_variance()
                 plain[fit.limited] = np.sqrt(found.diagonal())
                 variance[np.ix_(fit.limited, fit.limited)] = fit.jackknife()[0] if corrected else found
-    df = np.array([part.with_event - 1.0 for part in described]) if corrected else None
+    from_t = corrected or t_alone(small_sample, corrected, bool(robust), whole.n_patients, base.n_units)
+    df = np.array([part.with_event - 1.0 for part in described]) if from_t else None
     ratios = report.wald(coef, np.sqrt(variance.diagonal()), confidence, df)
     labels = [f"({a:g}, {b:g}]" for a, b in zip(start, end, strict=True)]
     said = "jackknife, limits from t" if corrected else ""

@@ -15,12 +15,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate import report
-from cohort.estimate.curves import EVENT_FREE, groups_of
+from cohort.estimate.curves import EVENT_FREE, clusters_with, groups_of, refuse_unknown_correction
 from cohort.estimate.design import causes, distinct, rows_of, zero_one
 from cohort.estimate.incidence import Curves, Derivative, cluster_influence, day_readings, events_by
 from cohort.estimate.kernel import WeightKind
@@ -42,6 +41,7 @@ from cohort.estimate.recurrent_counts import (
     share_alive,
     uncounted,
 )
+from cohort.estimate.report import CurveCorrection
 from cohort.tables.results import Estimates
 
 CurveKind = Literal["aalen_johansen", "kaplan_meier", "time_lost", "mean_cumulative_count"]
@@ -68,6 +68,7 @@ def compare_curves(
     weight_kind: WeightKind = "probability",
     confidence: float = 0.95,
     outcome: str | None = None,
+    small_sample: CurveCorrection = "auto",
 ) -> Estimates:
     """Each group against the reference, on each day: difference and ratio.
 
@@ -76,6 +77,9 @@ def compare_curves(
         there), "mean_cumulative_count" (`of`, `terminal` as there).
     by : groups fixed at entry of an id; a cluster may have ids in several. reference : default the first group.
     cluster : the patient (default: the id). outcome : name of what Kaplan-Meier or the count is about.
+    small_sample : limits and p-values from t where a cluster holds several ids (in mean counts always), or never
+        ("none"). Each group's degrees of freedom are its clusters with an event, less one, and those of the contrast
+        are Welch's of the two (1947, Biometrika 34:28).
 
     Returns for each other group (`term` "by=group"), day and outcome two rows, measure "difference" and "ratio":
     estimate, conf_low, conf_high, std_error (of the difference, and of `coef`, the log ratio), statistic (z), p_value,
@@ -98,13 +102,22 @@ def compare_curves(
         refuse_rows_after_death(base, what)
     labels, group = groups_of(rows, base, by, id is not None)
     against = _reference(labels, by, reference)
+    refuse_unknown_correction(small_sample)
     n_causes = 2 if curve == "mean_cumulative_count" else max(len(names) - 1, 1)
     n_clusters = int(base.cluster.max(initial=-1)) + 1
     found = curves_of(base, what, group, len(labels), n_causes, weight_kind)
     readings = [_read(one, curve, times, start, names, n_clusters, weight_kind) for one in found]
     parts = [
         _contrast(
-            readings[code], readings[against], f"{by}={label}", f"{by}={labels[against]}", times, names, confidence
+            readings[code],
+            readings[against],
+            f"{by}={label}",
+            f"{by}={labels[against]}",
+            times,
+            names,
+            confidence,
+            small_sample,
+            curve == "mean_cumulative_count",
         )
         for code, label in enumerate(labels)
         if code != against
@@ -123,7 +136,7 @@ def compare_curves(
         **({"start": start} if curve == "time_lost" else {}),
         **({"of": of, "terminal": terminal} if curve == "mean_cumulative_count" else {}),
     }
-    return report.estimates(columns, settings)
+    return report.curve_estimates(columns, settings)
 
 
 def _events(
@@ -164,6 +177,7 @@ class _Reading:
     """One group's curve on the days asked for, all outcomes of a day together: Q = days x outcomes.
 
     estimate, n_events, with_event : (Q,); influence : (clusters of the study, Q); beyond : (Q,), no follow-up.
+    ever : (Q,), clusters with the event on any day.
     """
 
     last_day: float
@@ -172,6 +186,7 @@ class _Reading:
     beyond: BoolArray
     n_events: FloatArray
     with_event: IntArray
+    ever: FloatArray
     stopped: list[list[str]]
     clusters: IntArray
     units: IntArray
@@ -197,6 +212,7 @@ def _read(
         late, left = unfollowed(found, times), found.free
         ends = [h.cause > 0, *(h.cause == state for state in range(1, width))]
     counted = [events_by(h, of, times, weight_kind) for of in ends]
+    counts = h.weight if weight_kind == "frequency" else np.ones(len(h.exit))
     return _Reading(
         float(h.exit.max(initial=-np.inf)),
         estimate.ravel(),
@@ -204,6 +220,7 @@ def _read(
         np.repeat(late, width),
         np.column_stack([n_events for n_events, _ in counted]).ravel(),
         np.column_stack([with_event for _, with_event in counted]).ravel(),
+        np.tile([clusters_with(h.cluster, of, counts) for of in ends], len(times)),
         [words for words in stop_notes(found, left, times) for _ in names],
         np.unique(h.cluster),
         np.unique(h.id),
@@ -218,6 +235,8 @@ def _contrast(
     times: FloatArray,
     names: tuple[str, ...],
     confidence: float,
+    small_sample: CurveCorrection,
+    repeated: bool,
 ) -> dict[str, Any]:
     """Rows of one group against the reference: day by day, outcome by outcome, the difference and then the ratio."""
     lost = one.beyond | other.beyond
@@ -229,14 +248,24 @@ def _contrast(
     # A single cluster cannot vary: without the other's error this would pass for none.
     known = np.where(lost | (min(len(one.clusters), len(other.clusters)) < 2), np.nan, 1.0)
     error = _error((one.influence - other.influence) * known, np.maximum(np.abs(a), np.abs(b)))
-    difference, z = a - b, report.quantile(confidence)
-    statistic = difference / error
-    of_ratio = report.wald(log_ratio, _error(np.where(positive, relative, np.nan) * known, np.ones(len(a))), confidence)
-    size, width = len(a), len(names)
-    still = np.isnan(error) & ~np.isnan(known)
-    notes = [_notes(one, other, term, reference, q, bool(still[q])) for q in range(size)]
-    zeros = [_zeros(a[q], b[q], term, reference) for q in range(size)]
+    log_error = _error(np.where(positive, relative, np.nan) * known, np.ones(len(a)))
     together = distinct(np.concatenate([one.clusters, other.clusters]))
+    n_units = distinct(np.concatenate([one.units, other.units]))
+    df = log_df = None
+    if small_sample == "auto" and (repeated or together < n_units):
+        own = [np.square(group.influence).sum(axis=0) for group in (one, other)]
+        df = _welch(own, (one, other))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_df = _welch([own[0] / a**2, own[1] / b**2], (one, other))
+    difference, z, log_z = a - b, report.quantile(confidence, df), report.quantile(confidence, log_df)
+    statistic, log_statistic = difference / error, log_ratio / log_error
+    size, width = len(a), len(names)
+    nothing = np.full(size, np.nan)
+    with np.errstate(over="ignore"):
+        ratio_low, ratio_high = np.exp(log_ratio - log_z * log_error), np.exp(log_ratio + log_z * log_error)
+    still = np.isnan(error) & ~np.isnan(known)
+    notes = [_notes(one, other, term, reference, q, bool(still[q]), df is not None) for q in range(size)]
+    zeros = [_zeros(a[q], b[q], term, reference) for q in range(size)]
 
     def paired(first: Any, second: Any) -> Any:
         return np.column_stack([first, second]).ravel()
@@ -250,15 +279,16 @@ def _contrast(
         "time": twice(np.repeat(times, width)),
         "measure": np.tile(np.array(["difference", "ratio"], dtype=object), size),
         "n_patients": np.full(2 * size, together),
-        "n_units": np.full(2 * size, distinct(np.concatenate([one.units, other.units]))),
+        "n_units": np.full(2 * size, n_units),
         "n_events": twice(one.n_events + other.n_events),
-        "estimate": paired(difference, of_ratio["estimate"]),
-        "conf_low": paired(difference - z * error, of_ratio["conf_low"]),
-        "conf_high": paired(difference + z * error, of_ratio["conf_high"]),
-        "coef": paired(np.full(size, np.nan), log_ratio),
-        "std_error": paired(error, of_ratio["std_error"]),
-        "statistic": paired(statistic, of_ratio["statistic"]),
-        "p_value": paired(2.0 * stats.norm.sf(np.abs(statistic)), of_ratio["p_value"]),
+        "estimate": paired(difference, np.exp(log_ratio)),
+        "conf_low": paired(difference - z * error, ratio_low),
+        "conf_high": paired(difference + z * error, ratio_high),
+        "coef": paired(nothing, log_ratio),
+        "std_error": paired(error, log_error),
+        "statistic": paired(statistic, log_statistic),
+        "df": nothing.repeat(2) if df is None else paired(df, log_df),
+        "p_value": paired(report.two_sided(statistic, df), report.two_sided(log_statistic, log_df)),
         "group_estimate": twice(a),
         "reference_estimate": twice(b),
         "note": paired(
@@ -266,6 +296,17 @@ def _contrast(
             np.array(["; ".join(filter(None, pair)) for pair in zip(zeros, notes, strict=True)], dtype=object),
         ),
     }
+
+
+def _welch(variance: Sequence[FloatArray], groups: tuple[_Reading, _Reading]) -> FloatArray:
+    """(Q,) degrees of freedom of a contrast: those of the two groups, each as much as its variance weighs in it.
+
+    A group whose events come from one cluster, or that has none, does not say how its clusters vary: there are none.
+    """
+    each = [np.where(group.ever > 1, group.ever - 1.0, np.nan) for group in groups]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = variance[0] ** 2 / each[0] + variance[1] ** 2 / each[1]
+        return np.asarray((variance[0] + variance[1]) ** 2 / spread, dtype=np.float64)
 
 
 def _error(influence: FloatArray, scale: FloatArray) -> FloatArray:
@@ -279,12 +320,18 @@ def _zeros(a: float, b: float, term: str, reference: str) -> str:
     return f"no ratio: zero in {' and '.join(at_zero)}" if at_zero else ""
 
 
-def _notes(one: _Reading, other: _Reading, term: str, reference: str, q: int, still: bool) -> str:
+def _notes(one: _Reading, other: _Reading, term: str, reference: str, q: int, still: bool, from_t: bool) -> str:
     said = [NOTHING_VARIED] if still else []
     for name, read in ((term, one), (reference, other)):
         words = [after_follow_up(read.last_day)] if read.beyond[q] else []
-        words += read.stopped[q] + ([] if read.n_events[q] else ["no event, so counted as without error"])
-        words += report.robust_notes(float(read.n_events[q]), len(read.clusters), int(read.with_event[q]), True)
+        words += read.stopped[q]
+        if not read.n_events[q]:
+            without = from_t and read.ever[q] == 0
+            words.append("no event: no interval" if without else "no event, so counted as without error")
+        freedom = float(read.ever[q]) - 1.0 if from_t else np.nan
+        words += report.robust_notes(
+            float(read.n_events[q]), len(read.clusters), int(read.with_event[q]), True, df=freedom
+        )
         if words:
             said.append(f"{name}: {', '.join(words)}")
     return "; ".join(said)

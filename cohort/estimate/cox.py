@@ -21,7 +21,7 @@ from cohort.estimate.design import Design, Rows, causes, compressed, design, dis
 from cohort.estimate.kernel import PartialLikelihood, Ties, WeightKind
 from cohort.estimate.newton import Maximum, climb, independent, invert_estimable
 from cohort.estimate.risk_sets import RiskSets
-from cohort.estimate.small_sample import HazardCorrection, LeftOut, applies, jackknife_variance, leave_one_out
+from cohort.estimate.small_sample import HazardCorrection, LeftOut, applies, jackknife_variance, leave_one_out, t_alone
 from cohort.tables.results import Estimates
 
 JACKKNIFE = "leaving out one cluster with an event at a time, the others by their influence; limits from t"
@@ -188,7 +188,8 @@ def cox(
     robust : default yes when there is a cluster, an id with several rows, or probability weights other than one.
     small_sample : of a robust variance. "auto" leaves out one cluster with an event at a time where these are fewer
         than 20, and takes limits from the error so found (`corrected_std_error`) and t (column `df`); "jackknife" does
-        so always, "none" never (R's `coxph`). `std_error` is the same in all three.
+        so always, "none" never (R's `coxph`). `std_error` is the same in all three. With "auto" limits are from t at
+        any number of clusters, where a cluster holds several ids.
 
     Returns one row per term: estimate (hazard ratio per unit), conf_low, conf_high, coef, std_error (robust where
     asked), naive_std_error, n_patients (clusters), n_units (ids), n_events, n_exposed_events (events at 1 of a 0/1
@@ -311,7 +312,8 @@ def hazard_estimates(
             error = plain if robust else naive.copy()
     if not fit.maximum.converged and not fit.maximum.unlimited.any():
         shared.append("the fit did not converge")
-    ratios = report.wald(fit.coef, error, confidence, np.full(p, with_event - 1.0) if corrected else None)
+    from_t = corrected or t_alone(small_sample, corrected, bool(robust), base.n_patients, base.n_units)
+    ratios = report.wald(fit.coef, error, confidence, np.full(p, with_event - 1.0) if from_t else None)
     notes = [
         "; ".join(
             [

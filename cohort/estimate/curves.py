@@ -20,6 +20,7 @@ from cohort.estimate.design import Rows, causes, column, distinct, rows_of, zero
 from cohort.estimate.incidence import Curves, Histories, curves, greenwood, join_splits, standard_errors
 from cohort.estimate.kernel import WeightKind
 from cohort.estimate.rare_limits import Followed, beta_limits, next_weight
+from cohort.estimate.report import CurveCorrection
 from cohort.tables.results import Estimates
 
 ConfType = Literal["log-log", "log", "plain"]
@@ -41,6 +42,7 @@ def kaplan_meier(
     conf_type: CurveConfType = "log-log",
     weight_kind: WeightKind = "probability",
     confidence: float = 0.95,
+    small_sample: CurveCorrection = "auto",
     outcome: str = EVENT_FREE,
 ) -> Estimates:
     """Share still free of the event, by day.
@@ -56,8 +58,9 @@ def kaplan_meier(
     happened = zero_one(rows, event, "the event").astype(np.int64)
     robust = cluster is not None or (weight_kind == "probability" and bool((base.weight != 1).any()))
     return _by_group(
-        rows, base, happened, (outcome,), by, at, conf_type, weight_kind, confidence, "survival", robust, id is not None
-    )
+        rows, base, happened, (outcome,), by, at, conf_type, weight_kind, confidence, small_sample, "survival", robust,
+        id is not None,
+    )  # fmt: skip
 
 
 def aalen_johansen(
@@ -75,6 +78,7 @@ def aalen_johansen(
     causes_named: Sequence[str] | None = None,
     weight_kind: WeightKind = "probability",
     confidence: float = 0.95,
+    small_sample: CurveCorrection = "auto",
 ) -> Estimates:
     """Cumulative incidence of each cause, and the share free of all, by day.
 
@@ -84,6 +88,9 @@ def aalen_johansen(
     by : groups fixed at entry, one curve each. at : days at which to read (default: every day with an event).
     conf_type : "log-log" (as R), "log", "plain"; or "beta" where events are few: limits that hold with any number of
         events, none included, and grow as patients are lost (`rare_limits`).
+    small_sample : "auto" takes limits from t where a cluster of the group holds several ids (fewer clusters than ids),
+        with as many degrees of freedom (column `df`) as clusters that ever have an event of that outcome, less one;
+        events in one cluster then give no limits. "none" keeps to the normal quantile, as R. Beta limits are the same.
 
     Returns one row per group, day and outcome (event_free, then the causes): estimate, conf_low, conf_high,
     std_error, n_risk (entry < day <= exit; on the first day of entry those who enter), n_events by that day,
@@ -116,6 +123,7 @@ def aalen_johansen(
         conf_type,
         weight_kind,
         confidence,
+        small_sample,
         "cumulative_incidence",
         True,
         id is not None,
@@ -162,12 +170,14 @@ def _by_group(
     conf_type: CurveConfType,
     weight_kind: WeightKind,
     confidence: float,
+    small_sample: CurveCorrection,
     measure: str,
     robust: bool,
     has_id: bool,
 ) -> Estimates:
     if conf_type not in ("log-log", "log", "plain", "beta"):
         raise EstimationError(f"conf_type must be log-log, log, plain or beta, and is {conf_type!r}.")
+    refuse_unknown_correction(small_sample)
     labels, group = groups_of(rows, base, by, has_id)
     asked = None if at is None else np.atleast_1d(np.asarray(at, dtype=np.float64))
     parts: list[dict[str, Any]] = []
@@ -180,7 +190,7 @@ def _by_group(
         )
         found = curves(histories, max(len(outcomes) - 1, 1))
         times = found.time if asked is None else asked
-        part = _read(found, times, outcomes, measure, robust, weight_kind, conf_type, confidence)
+        part = _read(found, times, outcomes, measure, robust, weight_kind, conf_type, confidence, small_sample)
         parts.append({"stratum": np.full(len(part["time"]), label, dtype=object), **part})
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
     settings = {
@@ -191,7 +201,7 @@ def _by_group(
         "weights": weight_kind,
         "by": by,
     }
-    return report.estimates(columns, settings)
+    return report.curve_estimates(columns, settings)
 
 
 def groups_of(rows: pd.DataFrame, base: Rows, by: str | None, has_id: bool) -> tuple[list[str], IntArray]:
@@ -226,6 +236,7 @@ def _read(
     weight_kind: WeightKind,
     conf_type: CurveConfType,
     confidence: float,
+    small_sample: CurveCorrection,
 ) -> dict[str, Any]:
     """Read the curves at `times`: arrays of len(times) * len(outcomes), time by time."""
     h = found.histories
@@ -241,22 +252,27 @@ def _read(
     beyond = (times > last) & (found.free[-1] > 0)
     states = np.where(beyond[:, None], np.nan, states)
     errors = np.where(beyond[:, None], np.nan, errors)
+    counts = h.weight if weight_kind == "frequency" else np.ones(len(h.exit))
+    width = len(outcomes)
+    had = [h.cause > 0, *(h.cause == state for state in range(1, width))]
+    df: FloatArray | None = None
     if conf_type == "beta":
         low, high = _rare_limits(found, times, states, errors, weight_kind, confidence)
     else:
-        low, high = limits(states, errors, conf_type, confidence)
+        df = limits_df(h.cluster, h.id, had, counts, small_sample)
+        low, high = limits(states, errors, conf_type, confidence, df)
 
-    counts = h.weight if weight_kind == "frequency" else np.ones(len(h.exit))
-    width = len(outcomes)
     n_events = np.zeros((len(times), width))
     for state in range(width):
-        of_state = h.cause > 0 if state == 0 else h.cause == state
-        n_events[:, state] = _up_to(h.exit[of_state], counts[of_state], times, "right")
+        n_events[:, state] = _up_to(h.exit[had[state]], counts[had[state]], times, "right")
     notes = np.repeat(_notes(found, times, beyond, last)[:, None], width, axis=1)
     unseen = (n_events == 0) & (~beyond & (times > _start(h)))[:, None]
     if conf_type != "beta" and unseen.any():
         said = f'no event: no interval from {conf_type}; conf_type="beta" gives the share with an event an upper limit'
         notes[unseen] = [f"{note}; {said}" if note else said for note in notes[unseen]]
+    if df is not None:
+        alone = (n_events > 0) & ~beyond[:, None] & (df == 0)
+        notes[alone] = ["; ".join(filter(None, (note, report.ONE_CLUSTER))) for note in notes[alone]]
     return {
         "outcome": np.tile(np.array(outcomes, dtype=object), len(times)),
         "time": np.repeat(times, width),
@@ -269,6 +285,7 @@ def _read(
         "conf_low": low.ravel(),
         "conf_high": high.ravel(),
         "std_error": errors.ravel(),
+        "df": of_rows(df, len(times), width),
         "note": notes.ravel(),
     }
 
@@ -323,16 +340,62 @@ def _up_to(days: FloatArray, counts: FloatArray, times: FloatArray, side: Litera
     return result
 
 
+def refuse_unknown_correction(small_sample: str) -> None:
+    """Refuse a word that names no correction of the limits of curves."""
+    if small_sample not in ("auto", "none"):
+        raise EstimationError(f"small_sample must be auto or none, and is {small_sample!r}.")
+
+
+def limits_df(
+    cluster: IntArray,
+    unit: IntArray,
+    had: Sequence[BoolArray],
+    counts: FloatArray,
+    small_sample: CurveCorrection,
+    repeated: bool = False,
+) -> FloatArray | None:
+    """(S,) degrees of freedom of t for the limits of S outcomes of one group, or None for the normal quantile.
+
+    A cluster brings its vertebrae, and `repeated` its events, together: the variance is then learnt from as many
+    pieces as clusters with an event, and the normal limits are too narrow where these are few. With one event at most
+    in each, nothing changes.
+    cluster, unit : (n,) codes. had : (n,) for each outcome, the rows that end in it. counts : (n,) how many clusters
+    the cluster of a row stands for.
+
+    >>> patient, vertebra = np.array([0, 0, 1, 2]), np.arange(4)
+    >>> limits_df(patient, vertebra, [np.array([True, True, True, False])], np.ones(4), "auto").tolist()
+    [1.0]
+    >>> limits_df(vertebra, vertebra, [np.array([True, True, True, False])], np.ones(4), "auto") is None
+    True
+    """
+    if small_sample == "none" or not (repeated or distinct(cluster) < distinct(unit)):
+        return None
+    return np.array([clusters_with(cluster, of, counts) - 1.0 for of in had])
+
+
+def clusters_with(cluster: IntArray, of: BoolArray, counts: FloatArray) -> float:
+    """How many clusters have a row among those `of`: each as many as it stands for."""
+    first = np.unique(cluster[of], return_index=True)[1]
+    return float(counts[of][first].sum())
+
+
+def of_rows(df: FloatArray | None, n_times: int, width: int) -> FloatArray:
+    """The column `df` of n_times x width rows, day by day; NaN where limits are normal."""
+    return np.tile(np.full(width, np.nan) if df is None else df, n_times)
+
+
 def limits(
-    share: FloatArray, std_error: FloatArray, conf_type: ConfType, confidence: float
+    share: FloatArray, std_error: FloatArray, conf_type: ConfType, confidence: float, df: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """Confidence limits of a share within 0 and 1; missing where the scale has none (a share of 0, log-log at 1).
+
+    df : degrees of freedom of t in the place of the normal quantile, of the shape of the share or its last axis.
 
     >>> low, high = limits(np.array([0.5]), np.array([0.1]), "plain", 0.95)
     >>> round(float(low[0]), 3), round(float(high[0]), 3)
     (0.304, 0.696)
     """
-    z = report.quantile(confidence)
+    z = report.quantile(confidence, df)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if conf_type == "plain":
             low, high = share - z * std_error, share + z * std_error

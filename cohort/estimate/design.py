@@ -16,7 +16,7 @@ import pandas as pd
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate.kernel import WeightKind
-from cohort.estimate.risk_sets import columns_of
+from cohort.estimate.risk_sets import columns_of, dot
 
 
 def column(df: pd.DataFrame, name: str, role: str) -> pd.Series:
@@ -276,9 +276,9 @@ def standardize(x: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArr
 
     def column(k: int) -> FloatArray:
         values = x[:, k]
-        centre[k] = weight @ values / total
+        centre[k] = dot(weight, values) / total
         result: FloatArray = values - centre[k]
-        spread = np.sqrt(max(float(weight @ (result * result)) / total, 0.0))
+        spread = np.sqrt(max(dot(weight, result * result) / total, 0.0))
         if spread > 0 and values.min() < values.max():
             scale[k] = spread
             result /= spread

@@ -24,7 +24,7 @@ from cohort.estimate import report
 from cohort.estimate.design import Design, codes_of, design, distinct, numbers, standardize, zero_one
 from cohort.estimate.newton import STILL_MOVING, independent, invert_estimable, newton_step
 from cohort.estimate.risk_sets import sum_by
-from cohort.estimate.small_sample import GlmCorrection, applies, cr2
+from cohort.estimate.small_sample import GlmCorrection, applies, cr2, t_alone
 from cohort.tables.results import Estimates
 
 Family = Literal["binomial", "poisson"]
@@ -139,6 +139,8 @@ def glm_estimates(
         error = fit.corrected
         if small_sample == "cr2":
             df, variance = fit.df, CR2
+    elif t_alone(small_sample, corrected, robust, n_clusters, len(cluster)):
+        df = np.full(len(fit.coef), with_event - 1.0)
     if robust and n_clusters == 1:
         error = np.full_like(fit.robust, np.nan)
     binary = np.isin(x, (0.0, 1.0)).all(axis=0)

@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
-from cohort.estimate.risk_sets import RiskSets, columns_of, cross_product
+from cohort.estimate.risk_sets import RiskSets, columns_of, cross_product, dot, linear
 
 Ties = Literal["efron", "breslow"]
 WeightKind = Literal["probability", "frequency"]
@@ -104,7 +104,7 @@ class PartialLikelihood:
     def _events(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Weights and covariates of the rows with an event, and their weighted sum."""
         w, x = self.weight[self.rows], np.asfortranarray(self.x[self.rows])
-        return w, x, w @ x
+        return w, x, np.array([dot(w, column) for column in x.T])
 
     @cached_property
     def _at_risk(self) -> BoolArray | None:
@@ -119,10 +119,10 @@ class PartialLikelihood:
 
     def at(self, coef: FloatArray) -> AtCoefficients:
         """Log-likelihood and score at `coef` (p,)."""
-        eta = self.x @ coef
+        eta = linear(self.x, coef)
         used, shift = self._at_risk, self._scale(eta)
         w, x, total = self._events
-        explained = float(w @ (eta[self.rows] - shift))
+        explained = dot(w, eta[self.rows] - shift)
         eta -= shift
         if used is not None:
             np.minimum(eta, 0.0, out=eta)
@@ -134,7 +134,7 @@ class PartialLikelihood:
         mean, died = s1 / s0[:, None], d1 / s0[:, None]
         q, f, m = self.time_index, self.fraction, self.multiplier
         left = 1.0 - f * (d0 / s0)[q]
-        loglik = explained - float(m @ (self.terms_at * np.log(s0))) - float(m[q] @ np.log(left))
+        loglik = explained - dot(m, self.terms_at * np.log(s0)) - dot(m[q], np.log(left))
         inverse = 1.0 / left
         square = inverse * inverse
         f_inverse, f_square = f * inverse, f * square
@@ -220,7 +220,7 @@ class PartialLikelihood:
         times the covariates expected among those at risk (K, p), by which the coefficients move it.
         """
         at = self.at(coef)
-        unit = np.exp(self._scale(self.x @ coef))
+        unit = np.exp(self._scale(linear(self.x, coef)))
         scale = at.s0 * unit
         expected = (at.two[:, None] * at.mean - at.two_f[:, None] * at.died) / scale[:, None]
         return at.one / scale, at.two / scale**2, expected

@@ -20,7 +20,7 @@ import pandas as pd
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate import report
-from cohort.estimate.curves import EVENT_FREE, at_risk, groups_of
+from cohort.estimate.curves import EVENT_FREE, at_risk, groups_of, limits_df, of_rows, refuse_unknown_correction
 from cohort.estimate.design import causes, distinct, rows_of
 from cohort.estimate.incidence import Curves, Derivative, events_by, gradient, influence_errors, through_hazards
 from cohort.estimate.kernel import WeightKind
@@ -35,6 +35,7 @@ from cohort.estimate.nelson_aalen import (
     stop_notes,
     unvaried,
 )
+from cohort.estimate.report import CurveCorrection
 from cohort.tables.results import Estimates
 
 
@@ -50,16 +51,19 @@ def time_lost(
     id: str | None = None,
     cluster: str | None = None,
     by: str | None = None,
-    conf_type: PositiveConfType = "plain",
+    conf_type: PositiveConfType = "log",
     causes_named: Sequence[str] | None = None,
     weight_kind: WeightKind = "probability",
     confidence: float = 0.95,
+    small_sample: CurveCorrection = "auto",
 ) -> Estimates:
     """Mean days free of any event, and mean days lost to each cause, from `start` to `horizon`.
 
     Arguments as in `aalen_johansen`. horizon : the last day, or several. start : the day from which days are counted.
     The curves begin with the first entry: if nobody was at risk on the first days, all are taken as free until then,
     and the note says so.
+    conf_type : "log", or "plain", which does not reach far enough up where few have had the event.
+    small_sample : limits from t where a cluster holds several ids, or never ("none"), as in `aalen_johansen`.
 
     Returns one row per group, horizon and outcome (event_free, then the causes), `time` the horizon, `unit` days,
     measure "time_free" or "time_lost": estimate, conf_low, conf_high (within 0 and the days there are), std_error,
@@ -76,13 +80,14 @@ def time_lost(
     what = causes(rows, cause)
     outcomes = (EVENT_FREE, *named_causes(rows, cause, what, causes_named))
     horizons = checked_horizons(horizon, start)
+    refuse_unknown_correction(small_sample)
     labels, group = groups_of(rows, base, by, id is not None)
     parts = [
         {"stratum": np.full(len(part["time"]), label, dtype=object), **part}
         for label, found in zip(
             labels, curves_of(base, what, group, len(labels), max(len(outcomes) - 1, 1), weight_kind), strict=True
         )
-        for part in [_read(found, start, horizons, outcomes, conf_type, weight_kind, confidence)]
+        for part in [_read(found, start, horizons, outcomes, conf_type, weight_kind, confidence, small_sample)]
     ]
     settings = {
         "method": "area under Aalen-Johansen",
@@ -93,7 +98,7 @@ def time_lost(
         "weights": weight_kind,
         "by": by,
     }
-    return report.estimates(stacked(parts), settings)
+    return report.curve_estimates(stacked(parts), settings)
 
 
 def named_causes(rows: pd.DataFrame, cause: str, what: IntArray, names: Sequence[str] | None) -> list[str]:
@@ -162,6 +167,7 @@ def _read(
     conf_type: PositiveConfType,
     weight_kind: WeightKind,
     confidence: float,
+    small_sample: CurveCorrection,
 ) -> dict[str, Any]:
     h, width = found.histories, len(outcomes)
     readings = area_readings(found, start, horizons)
@@ -169,9 +175,12 @@ def _read(
     areas = np.where(beyond, np.nan, read_states(found, readings, width))
     errors = influence_errors(found, state_derivatives(found, readings, width), weight_kind).reshape(-1, width)
     errors = np.where(beyond, np.nan, errors)
-    low, high = positive_limits(areas, errors, conf_type, confidence)
-    counted = [events_by(h, h.cause > 0 if s == 0 else h.cause == s, horizons, weight_kind) for s in range(width)]
     n_patients, counts = distinct(h.cluster), h.weight if weight_kind == "frequency" else np.ones(len(h.exit))
+    had = [h.cause > 0, *(h.cause == state for state in range(1, width))]
+    df = limits_df(h.cluster, h.id, had, counts, small_sample)
+    low, high = positive_limits(areas, errors, conf_type, confidence, df)
+    counted = [events_by(h, of, horizons, weight_kind) for of in had]
+    freedom = of_rows(df, 1, width)
     stopped = stop_notes(found, found.free, horizons)
     still = unvaried(areas, errors)
     notes = [
@@ -179,7 +188,7 @@ def _read(
             _follow_up_notes(found, start, bool(late))
             + stopped[t]
             + ([NOTHING_VARIED] if still[t, state] else [])
-            + report.robust_notes(float(n_events[t]), n_patients, int(with_event[t]), True)
+            + report.robust_notes(float(n_events[t]), n_patients, int(with_event[t]), True, df=freedom[state])
         )
         for t, late in enumerate(beyond.ravel())
         for state, (n_events, with_event) in enumerate(counted)
@@ -198,6 +207,7 @@ def _read(
         "conf_low": low.ravel(),
         "conf_high": np.minimum(high, horizons[:, None] - start).ravel(),
         "std_error": errors.ravel(),
+        "df": of_rows(df, len(horizons), width),
         "note": np.array(notes, dtype=object),
     }
 

@@ -16,12 +16,13 @@ import pandas as pd
 from cohort.domain.clock import BoolArray, FloatArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate import report
-from cohort.estimate.curves import ConfType, at_risk, limits
+from cohort.estimate.curves import ConfType, at_risk, limits, limits_df, of_rows, refuse_unknown_correction
 from cohort.estimate.design import distinct
 from cohort.estimate.kernel import WeightKind
 from cohort.estimate.occupation import STAYS, mean_times, standard_errors
 from cohort.estimate.processes import Group, Initial, Process
 from cohort.estimate.rates import rate_by
+from cohort.estimate.report import CurveCorrection
 from cohort.tables.results import Estimates
 
 PROBABILITY: Final = "state_probability"
@@ -46,6 +47,7 @@ def state_probabilities(
     conf_type: ConfType = "log-log",
     weight_kind: WeightKind = "probability",
     confidence: float = 0.95,
+    small_sample: CurveCorrection = "auto",
 ) -> Estimates:
     """Share of units in each state, by day.
 
@@ -57,6 +59,8 @@ def state_probabilities(
     the first move, whose uncertainty is then part of the standard errors.
     id : rows of one unit. cluster : the patient, for the variance (default: the id). by : groups fixed at entry. at :
     days at which to read (default: every day with a move).
+    small_sample : "auto" takes limits from t where a cluster of the group holds several ids, with as many degrees of
+    freedom (column `df`) as clusters that ever move into the state or out of it, less one. "none": normal.
 
     Returns one row per group, day and state: estimate, conf_low, conf_high, std_error, n_risk (in that state, entry <
     day <= exit; on the first day of entry those who enter), n_events (moves into it by that day), n_patients
@@ -76,6 +80,7 @@ def state_probabilities(
     """
     if conf_type not in ("log-log", "log", "plain"):
         raise EstimationError(f"conf_type must be log-log, log or plain, and is {conf_type!r}.")
+    refuse_unknown_correction(small_sample)
     process = Process.read(
         rows, exit=exit, state_from=state_from, state_to=state_to, states=states, entry=entry, weight=weight, id=id,
         cluster=cluster, by=by, weight_kind=weight_kind,
@@ -89,13 +94,14 @@ def state_probabilities(
         errors = standard_errors(one.found, steps, weight_kind)
         errors = np.where(beyond | (one.n_clusters == 1), np.nan, errors)
         shares = np.where(beyond, np.nan, np.minimum(one.found.share[steps], 1.0))
-        low, high = limits(shares, errors, conf_type, confidence)
-        parts.append(_columns(one, times, PROBABILITY, shares, errors, low, high))
+        df = _freedom(one, small_sample)
+        low, high = limits(shares, errors, conf_type, confidence, df)
+        parts.append(_columns(one, times, PROBABILITY, shares, errors, low, high, df))
     settings = {
         **SETTINGS, "conf_type": conf_type, "confidence": confidence, "weights": weight_kind, "by": by,
         "initial": initial,
     }  # fmt: skip
-    return report.estimates(_joined(parts), settings)
+    return report.curve_estimates(_joined(parts), settings)
 
 
 def mean_time_in_states(
@@ -114,11 +120,12 @@ def mean_time_in_states(
     by: str | None = None,
     weight_kind: WeightKind = "probability",
     confidence: float = 0.95,
+    small_sample: CurveCorrection = "auto",
 ) -> Estimates:
     """Mean days in each state from day 0 to the horizon: the area under each share; they add up to the horizon.
 
-    Arguments as in `state_probabilities`; limits are estimate +- z standard errors within 0 and the horizon. Missing
-    where follow-up ends before the horizon while a state is still occupied.
+    Arguments as in `state_probabilities`; limits are estimate +- z (or t) standard errors within 0 and the horizon.
+    Missing where follow-up ends before the horizon while a state is still occupied.
 
     >>> moves = pd.DataFrame({"exit": [2, 4], "was": ["well", "well"], "is": ["dead", None]})
     >>> found = mean_time_in_states(moves, horizon=4, exit="exit", state_from="was", state_to="is")
@@ -131,7 +138,7 @@ def mean_time_in_states(
         rows, exit=exit, state_from=state_from, state_to=state_to, states=states, entry=entry, weight=weight, id=id,
         cluster=cluster, by=by, weight_kind=weight_kind,
     )  # fmt: skip
-    z = report.quantile(confidence)
+    refuse_unknown_correction(small_sample)
     parts = []
     for one in process.groups(initial, weight_kind):
         times = np.array([float(horizon)])
@@ -140,14 +147,15 @@ def mean_time_in_states(
         error = np.where(beyond | (one.n_clusters == 1), np.nan, error)
         mean = np.where(beyond, np.nan, mean)
         # A state nobody is seen in has a mean of zero and no interval, as its share has.
-        reach = np.where(error > 0, z * error, np.nan)
+        df = _freedom(one, small_sample)
+        reach = np.where(error > 0, report.quantile(confidence, df) * error, np.nan)
         low, high = np.clip(mean - reach, 0.0, horizon), np.clip(mean + reach, 0.0, horizon)
-        parts.append(_columns(one, times, MEAN_DAYS, mean[None], error[None], low[None], high[None]))
+        parts.append(_columns(one, times, MEAN_DAYS, mean[None], error[None], low[None], high[None], df))
     settings = {
         **SETTINGS, "conf_type": "plain", "confidence": confidence, "weights": weight_kind, "by": by,
         "initial": initial, "horizon": horizon,
     }  # fmt: skip
-    return report.estimates(_joined(parts), settings)
+    return report.curve_estimates(_joined(parts), settings)
 
 
 def state_transitions(
@@ -218,8 +226,9 @@ def _columns(
     errors: FloatArray,
     low: FloatArray,
     high: FloatArray,
+    df: FloatArray | None,
 ) -> dict[str, Any]:
-    """Columns of one group, day by day, state by state; values are (T, S)."""
+    """Columns of one group, day by day, state by state; values are (T, S), degrees of freedom (S,)."""
     s, width = one.stays, len(one.names)
     into, risk = np.zeros((len(times), width)), np.zeros((len(times), width))
     for code in range(width):
@@ -239,8 +248,22 @@ def _columns(
         "conf_low": low.ravel(),
         "conf_high": high.ravel(),
         "std_error": errors.ravel(),
-        "note": _notes(one, times).ravel(),
+        "df": of_rows(df, len(times), width),
+        "note": _notes(one, times, of_rows(df, 1, width)).ravel(),
     }
+
+
+def _moved(one: Group, state: int) -> BoolArray:
+    """(n,) the rows that end in a move into the state or out of it."""
+    s = one.stays
+    result: BoolArray = (s.to != STAYS) & ((s.to == state) | (s.state == state))
+    return result
+
+
+def _freedom(one: Group, small_sample: CurveCorrection) -> FloatArray | None:
+    """(S,) degrees of freedom of t for the limits of each state, or None for the normal quantile."""
+    moved = [_moved(one, state) for state in range(len(one.names))]
+    return limits_df(one.stays.cluster, one.unit, moved, one.counts, small_sample)
 
 
 def _joined(parts: list[dict[str, Any]]) -> dict[str, Any]:
@@ -255,8 +278,8 @@ def _by_day(days: FloatArray, counts: FloatArray, times: FloatArray) -> FloatArr
     return result
 
 
-def _notes(one: Group, times: FloatArray) -> npt.NDArray[np.object_]:
-    """What must be read beside each share: (T, S)."""
+def _notes(one: Group, times: FloatArray, freedom: FloatArray) -> npt.NDArray[np.object_]:
+    """What must be read beside each share: (T, S); freedom : (S,), of t, NaN where limits are normal."""
     s, beyond, n_clusters = one.stays, one.beyond(times), one.n_clusters
     of_day: list[list[str]] = [[] for _ in times]
     for days, words in _of_all_states(one, times):
@@ -264,7 +287,7 @@ def _notes(one: Group, times: FloatArray) -> npt.NDArray[np.object_]:
             of_day[place].append(words)
     result = np.empty((len(times), len(one.names)), dtype=object)
     for state in range(len(one.names)):
-        moved = (s.to != STAYS) & ((s.to == state) | (s.state == state))
+        moved = _moved(one, state)
         n_moves = _by_day(s.exit[moved], one.counts[moved], times)
         earliest = np.full(int(s.cluster.max(initial=-1)) + 1, np.inf)
         np.minimum.at(earliest, s.cluster[moved], s.exit[moved])
@@ -272,7 +295,7 @@ def _notes(one: Group, times: FloatArray) -> npt.NDArray[np.object_]:
         for t in range(len(times)):
             said = list(of_day[t])
             if n_moves[t] and not beyond[t]:
-                said += report.robust_notes(float(n_moves[t]), n_clusters, int(n_moved[t]), clustered=True)
+                said += report.robust_notes(float(n_moves[t]), n_clusters, int(n_moved[t]), True, df=freedom[state])
             result[t, state] = "; ".join(said)
     return result
 

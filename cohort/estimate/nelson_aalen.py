@@ -19,7 +19,7 @@ import pandas as pd
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate import report
-from cohort.estimate.curves import at_risk, groups_of
+from cohort.estimate.curves import at_risk, groups_of, limits_df, of_rows, refuse_unknown_correction
 from cohort.estimate.design import Rows, distinct, rows_of, zero_one
 from cohort.estimate.incidence import (
     Curves,
@@ -31,6 +31,7 @@ from cohort.estimate.incidence import (
     refuse_uneven_frequencies,
 )
 from cohort.estimate.kernel import WeightKind
+from cohort.estimate.report import CurveCorrection
 from cohort.tables.results import Estimates
 
 PositiveConfType = Literal["log", "plain"]
@@ -53,12 +54,14 @@ def nelson_aalen(
     conf_type: PositiveConfType = "log",
     weight_kind: WeightKind = "probability",
     confidence: float = 0.95,
+    small_sample: CurveCorrection = "auto",
     outcome: str = "",
 ) -> Estimates:
     """Cumulative hazard of the event, by day.
 
     Arguments as in `kaplan_meier`. A unit may have several events, each ending a row: then it is the mean number of
     events of a unit that stays at risk (death censored; `mean_cumulative_count` lets it compete).
+    small_sample : limits from t where a cluster holds several ids, as there, or never ("none").
     ties : "breslow", d / Y for d events on one day; "efron", 1 / Y + 1 / (Y - 1) + ..., R's `survfit(ctype = 2)`.
 
     Returns one row per group and day, measure "cumulative_hazard" (events per unit, no share): estimate, conf_low,
@@ -74,6 +77,7 @@ def nelson_aalen(
     """
     if ties not in ("breslow", "efron"):
         raise EstimationError(f"ties must be breslow or efron, and is {ties!r}.")
+    refuse_unknown_correction(small_sample)
     base = rows_of(rows, exit_=exit, entry=entry, weight=weight, id_=id, cluster=cluster, weight_kind=weight_kind)
     happened = zero_one(rows, event, "the event").astype(np.int64)
     weighted = weight_kind == "probability" and bool((base.weight != 1).any())
@@ -102,6 +106,7 @@ def nelson_aalen(
                 weight_kind=weight_kind,
                 confidence=confidence,
                 clustered=robust,
+                small_sample=small_sample,
             )
         )
     settings = {
@@ -113,7 +118,7 @@ def nelson_aalen(
         "weights": weight_kind,
         "by": by,
     }
-    return report.estimates(stacked(parts), settings)
+    return report.curve_estimates(stacked(parts), settings)
 
 
 def hazard_jumps(found: Curves, ties: HazardTies, weight_kind: WeightKind) -> tuple[FloatArray, Derivative]:
@@ -179,27 +184,30 @@ def one_curve(
     weight_kind: WeightKind,
     confidence: float,
     clustered: bool,
+    small_sample: CurveCorrection,
+    repeated: bool = False,
 ) -> dict[str, Any]:
     """Columns of one curve at `times` (T,): estimate and error where there is follow-up, limits, counts and notes.
 
     of : (n,), the histories that end in an event that this curve counts; beyond : (T,), days without an estimate;
-    said : (T,), words to note beside each day.
+    said : (T,), words to note beside each day; repeated : limits from t even where each cluster holds one unit.
     """
     h, size = found.histories, len(times)
     estimate, std_error = np.where(beyond, np.nan, estimate), np.where(beyond, np.nan, std_error)
-    low, high = positive_limits(estimate, std_error, conf_type, confidence)
-    n_events, with_event = events_by(h, of, times, weight_kind)
-    n_patients, last = distinct(h.cluster), h.exit.max(initial=-np.inf)
     counts = h.weight if weight_kind == "frequency" else np.ones(len(h.exit))
+    df = limits_df(h.cluster, h.id, [of], counts, small_sample, repeated)
+    low, high = positive_limits(estimate, std_error, conf_type, confidence, df)
+    n_events, with_event = events_by(h, of, times, weight_kind)
+    n_patients, last, freedom = distinct(h.cluster), h.exit.max(initial=-np.inf), of_rows(df, size, 1)
     notes = [
         "; ".join(
             ([after_follow_up(last)] if late else [])
             + words
             + ([NOTHING_VARIED] if still else [])
-            + report.robust_notes(float(events), n_patients, int(clusters), clustered)
+            + report.robust_notes(float(events), n_patients, int(clusters), clustered, df=of_t)
         )
-        for late, words, still, events, clusters in zip(
-            beyond, said, unvaried(estimate, std_error), n_events, with_event, strict=True
+        for late, words, still, events, clusters, of_t in zip(
+            beyond, said, unvaried(estimate, std_error), n_events, with_event, freedom, strict=True
         )
     ]
     return {
@@ -213,6 +221,7 @@ def one_curve(
         "conf_low": low,
         "conf_high": high,
         "std_error": std_error,
+        "df": freedom,
         "note": np.array(notes, dtype=object),
     }
 
@@ -236,9 +245,15 @@ def stop_notes(found: Curves, left: FloatArray, times: FloatArray) -> list[list[
 
 
 def positive_limits(
-    estimate: FloatArray, std_error: FloatArray, conf_type: PositiveConfType, confidence: float
+    estimate: FloatArray,
+    std_error: FloatArray,
+    conf_type: PositiveConfType,
+    confidence: float,
+    df: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Confidence limits of what cannot be negative; missing where nothing has varied (an estimate of zero).
+
+    df : degrees of freedom of t in the place of the normal quantile, of the shape of the estimate or its last axis.
 
     >>> low, high = positive_limits(np.array([1.0, 0.0]), np.array([0.5, 0.0]), "log", 0.95)
     >>> low.round(3).tolist(), high.round(3).tolist()
@@ -246,7 +261,7 @@ def positive_limits(
     """
     if conf_type not in ("log", "plain"):
         raise EstimationError(f"conf_type must be log or plain, and is {conf_type!r}.")
-    reach = report.quantile(confidence) * np.where(unvaried(estimate, std_error), np.nan, std_error)
+    reach = report.quantile(confidence, df) * np.where(unvaried(estimate, std_error), np.nan, std_error)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if conf_type == "plain":
             return np.maximum(estimate - reach, 0.0), estimate + reach

@@ -22,11 +22,12 @@ import pandas as pd
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate import report
-from cohort.estimate.curves import groups_of
+from cohort.estimate.curves import groups_of, refuse_unknown_correction
 from cohort.estimate.design import Rows, causes, rows_of
 from cohort.estimate.incidence import Curves, Derivative, influence_errors, through_hazards
 from cohort.estimate.kernel import WeightKind
 from cohort.estimate.nelson_aalen import PositiveConfType, curves_of, days, one_curve, stacked, stop_notes
+from cohort.estimate.report import CurveCorrection
 from cohort.tables.results import Estimates
 
 COUNTED, TERMINAL = 1, 2
@@ -48,6 +49,7 @@ def mean_cumulative_count(
     conf_type: PositiveConfType = "log",
     weight_kind: WeightKind = "probability",
     confidence: float = 0.95,
+    small_sample: CurveCorrection = "auto",
     outcome: str = "",
 ) -> Estimates:
     """Expected number of events per unit by day, death competing.
@@ -59,6 +61,8 @@ def mean_cumulative_count(
         other cause ends its row as a split does.
     id : the patient (or vertebra) whose events are counted; without it each row is a unit of its own.
     cluster : for the variance, default the id.
+    small_sample : "auto" takes limits from t, always, as a patient brings its events together: with as many degrees of
+        freedom (column `df`) as clusters of the group with an event counted, less one. "none": the normal quantile.
     A gap between rows of an id is time not observed, in which neither a fracture nor a death would be seen: the
     patient leaves both risk sets, and comes back as one who enters late. Who is watched for death while no fracture
     could count stays at risk: leave the row open. One row ends with one event: two on one day need two ids in one
@@ -77,6 +81,7 @@ def mean_cumulative_count(
     """
     base = rows_of(rows, exit_=exit, entry=entry, weight=weight, id_=id, cluster=cluster, weight_kind=weight_kind)
     what = counted_and_terminal(causes(rows, cause), of, terminal)
+    refuse_unknown_correction(small_sample)
     refuse_rows_after_death(base, what)
     labels, group = groups_of(rows, base, by, id is not None)
     parts = []
@@ -97,6 +102,8 @@ def mean_cumulative_count(
                 weight_kind=weight_kind,
                 confidence=confidence,
                 clustered=True,
+                small_sample=small_sample,
+                repeated=True,
             )
         )
     settings = {
@@ -109,7 +116,7 @@ def mean_cumulative_count(
         "weights": weight_kind,
         "by": by,
     }
-    return report.estimates(stacked(parts), settings)
+    return report.curve_estimates(stacked(parts), settings)
 
 
 def counted_and_terminal(what: IntArray, of: int | Sequence[int], terminal: int | Sequence[int] | None) -> IntArray:
