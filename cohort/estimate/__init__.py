@@ -8,6 +8,7 @@ from cohort.estimate.contrasts import compare_curves
 from cohort.estimate.counts import negative_binomial
 from cohort.estimate.cox import cox
 from cohort.estimate.curves import aalen_johansen, kaplan_meier, quantile_time
+from cohort.estimate.evalue import e_value
 from cohort.estimate.exact import exact_odds_ratio, exact_rate_ratio
 from cohort.estimate.finegray import fine_gray
 from cohort.estimate.firth import firth_logistic
@@ -17,10 +18,19 @@ from cohort.estimate.glm import logistic, poisson
 from cohort.estimate.gray import gray_test
 from cohort.estimate.influence import influence, martingale_residuals, schoenfeld_residuals, schoenfeld_smooth
 from cohort.estimate.ipcw import ipcw_logistic
+from cohort.estimate.lagged import lagged
+from cohort.estimate.landmark import landmark
 from cohort.estimate.logrank import logrank
 from cohort.estimate.lost_time import time_lost
+from cohort.estimate.meta import log_ratio, meta_effects, meta_proportions, meta_rates
+from cohort.estimate.meta_influence import egger_test, funnel
+from cohort.estimate.meta_influence import leave_one_out as leave_one_study_out
+from cohort.estimate.meta_regression import meta_regression
+from cohort.estimate.misclassification import corrected_ratio
+from cohort.estimate.misclassified_records import corrected_estimates
 from cohort.estimate.mixed import mixed_logistic
 from cohort.estimate.multistate import mean_time_in_states, state_probabilities, state_transitions
+from cohort.estimate.negative_control import negative_control
 from cohort.estimate.nelson_aalen import nelson_aalen
 from cohort.estimate.parametric import weibull
 from cohort.estimate.ph import ph_test
@@ -28,6 +38,7 @@ from cohort.estimate.prediction import concordance, prediction_accuracy
 from cohort.estimate.rates import proportion, rate, rate_by
 from cohort.estimate.recurrent import recurrent
 from cohort.estimate.recurrent_counts import mean_cumulative_count
+from cohort.estimate.shrinkage import shrink
 from cohort.estimate.splines import functional_form, restricted_cubic_spline, wald_test
 from cohort.estimate.standardized_ratio import observed_expected
 from cohort.estimate.standardized_risk import standardized_risk
@@ -41,13 +52,18 @@ __all__ = [
     "bootstrap",
     "compare_curves",
     "concordance",
+    "corrected_estimates",
+    "corrected_ratio",
     "cox",
+    "e_value",
+    "egger_test",
     "exact_odds_ratio",
     "exact_rate_ratio",
     "fine_gray",
     "firth_cox",
     "firth_logistic",
     "functional_form",
+    "funnel",
     "gee_logistic",
     "gray_test",
     "hazard_ratio_by_interval",
@@ -55,13 +71,22 @@ __all__ = [
     "interval_bounds",
     "ipcw_logistic",
     "kaplan_meier",
+    "lagged",
+    "landmark",
+    "leave_one_study_out",
+    "log_ratio",
     "logistic",
     "logrank",
     "martingale_residuals",
     "mean_cumulative_count",
     "mean_time_in_states",
+    "meta_effects",
+    "meta_proportions",
+    "meta_rates",
+    "meta_regression",
     "mixed_logistic",
     "negative_binomial",
+    "negative_control",
     "nelson_aalen",
     "observed_expected",
     "ph_test",
@@ -75,6 +100,7 @@ __all__ = [
     "restricted_cubic_spline",
     "schoenfeld_residuals",
     "schoenfeld_smooth",
+    "shrink",
     "standardized_risk",
     "state_probabilities",
     "state_transitions",

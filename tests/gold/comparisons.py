@@ -445,6 +445,27 @@ def _mixed(points: int, **columns: Any) -> Any:
     return compare
 
 
+def _pooled(**options: Any) -> Any:
+    def compare(rows: pd.DataFrame, gold: dict[str, Any]) -> Both:
+        frame = estimate.meta_proportions(rows, events="xi", n="ni", prediction="as_test", **options).frame
+        pooled, predicted = (frame[frame["row"] == what].iloc[0] for what in ("pooled", "prediction"))
+        pairs = {
+            "mean": (pooled["coef"], gold["b"]),
+            "its standard error": (pooled["std_error"], gold["se"]),
+            "tau2": (pooled["tau2"], gold["tau2"]),
+        }
+        if "pred" in gold:
+            pairs["proportion and limits"] = (
+                pooled[["estimate", "conf_low", "conf_high"]],
+                [gold["pred"], *gold["ci"]],
+            )
+        if "pi" in gold:
+            pairs["prediction interval"] = (predicted[["conf_low", "conf_high"]], gold["pi"])
+        return pairs
+
+    return compare
+
+
 # The table ----------------------------------------------------------------------------------------------------------
 
 
@@ -511,6 +532,10 @@ def _listed() -> list[Comparison]:
             Comparison(f"ohio_glmer_agq{q}", "ohio", f"mixed_logistic(points={q})", f"glmer(nAGQ = {q})", _mixed(q, outcome="resp", covariates=["age", "smoke"], cluster="id"), 1e-3)
             for q in (1, 9, 25)
         ),
+        Comparison("pritz_glmm", "pritz", "meta_proportions", 'rma.glmm(measure = "PLO")', _pooled(), 1e-4),
+        Comparison("pritz_glmer7", "pritz", "meta_proportions", "glmer(nAGQ = 7)", _pooled(), 1e-4),
+        Comparison("pritz_ft", "pritz", 'meta_proportions(method="freeman_tukey")', 'rma(escalc(measure = "PFT"), method = "REML")', _pooled(method="freeman_tukey"), R_STOPS_EARLY),
+        Comparison("pritz_ft_dl", "pritz", 'meta_proportions(method="freeman_tukey", tau2="dl")', 'rma(method = "DL")', _pooled(method="freeman_tukey", tau2="dl"), R_STOPS_EARLY),
         Comparison("exact_binom", "", 'proportion(method="exact" | "wilson")', "binom.test; prop.test(correct = FALSE)", _proportions),
         Comparison("exact_pois", "", "rate", "poisson.test", _rates),
     ]  # fmt: skip
@@ -560,5 +585,4 @@ PENDING: dict[str, str] = {
     "lung_rp3": "Royston-Parmar models",
     "lung_rp1": "Royston-Parmar models",
     "mi_pool": "Rubin's rules",
-    **dict.fromkeys(("pritz_glmm", "pritz_glmer7", "pritz_ft", "pritz_ft_dl"), "meta-analysis"),
 }

@@ -8,7 +8,7 @@ from cohort import estimate
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "estimators.md").read_text(encoding="utf-8")
 TOOLS = {
-    "exact_rate_ratio", "interval_bounds", "logrank", "mean_time_in_states", "proportion", "quantile_time",
+    "exact_rate_ratio", "interval_bounds", "log_ratio", "logrank", "mean_time_in_states", "proportion", "quantile_time",
     "restricted_cubic_spline", "schoenfeld_residuals", "table_one", "time_transform", "wald_test",
 }  # fmt: skip
 ARGUMENTS = {"id", "cluster", "note", "settings", "entry", "exit", "small_sample", "help"}
