@@ -57,7 +57,7 @@ _HOME = {
             "state_transitions", "table_one", "time_lost", "time_transform", "turnbull", "wald_test", "weibull",
             "within_patient", "e_value", "lagged", "landmark", "log_ratio", "meta_effects", "meta_proportions",
             "meta_rates", "egger_test", "funnel", "leave_one_study_out", "meta_regression", "corrected_ratio",
-            "corrected_estimates", "negative_control", "shrink",
+            "corrected_estimates", "negative_control", "shrink", "impute", "impute_and_fit", "missing_patterns", "pool",
         ),
         "cohort.estimate",
     ),

@@ -16,6 +16,7 @@ from cohort.estimate.firth_cox import firth_cox
 from cohort.estimate.gee import gee_logistic
 from cohort.estimate.glm import logistic, poisson
 from cohort.estimate.gray import gray_test
+from cohort.estimate.imputation import impute
 from cohort.estimate.influence import influence, martingale_residuals, schoenfeld_residuals, schoenfeld_smooth
 from cohort.estimate.ipcw import ipcw_logistic
 from cohort.estimate.lagged import lagged
@@ -28,12 +29,14 @@ from cohort.estimate.meta_influence import leave_one_out as leave_one_study_out
 from cohort.estimate.meta_regression import meta_regression
 from cohort.estimate.misclassification import corrected_ratio
 from cohort.estimate.misclassified_records import corrected_estimates
+from cohort.estimate.missing_patterns import missing_patterns
 from cohort.estimate.mixed import mixed_logistic
 from cohort.estimate.multistate import mean_time_in_states, state_probabilities, state_transitions
 from cohort.estimate.negative_control import negative_control
 from cohort.estimate.nelson_aalen import nelson_aalen
 from cohort.estimate.parametric import weibull
 from cohort.estimate.ph import ph_test
+from cohort.estimate.pooling import impute_and_fit, pool
 from cohort.estimate.prediction import concordance, prediction_accuracy
 from cohort.estimate.rates import proportion, rate, rate_by
 from cohort.estimate.recurrent import recurrent
@@ -67,6 +70,8 @@ __all__ = [
     "gee_logistic",
     "gray_test",
     "hazard_ratio_by_interval",
+    "impute",
+    "impute_and_fit",
     "influence",
     "interval_bounds",
     "ipcw_logistic",
@@ -84,6 +89,7 @@ __all__ = [
     "meta_proportions",
     "meta_rates",
     "meta_regression",
+    "missing_patterns",
     "mixed_logistic",
     "negative_binomial",
     "negative_control",
@@ -91,6 +97,7 @@ __all__ = [
     "observed_expected",
     "ph_test",
     "poisson",
+    "pool",
     "prediction_accuracy",
     "proportion",
     "quantile_time",

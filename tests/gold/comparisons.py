@@ -20,6 +20,7 @@ from cohort import estimate
 from cohort.estimate.cox import fit_cox
 from cohort.estimate.curves import quantile_time
 from cohort.estimate.design import rows_of
+from cohort.tables.results import Estimates
 
 HERE = Path(__file__).parent
 Numbers = Any
@@ -466,6 +467,27 @@ def _pooled(**options: Any) -> Any:
     return compare
 
 
+def _pool(rows: pd.DataFrame, gold: dict[str, Any]) -> Both:
+    fits = []
+    for _, one in rows.groupby(".imp"):
+        x = np.column_stack([np.ones(len(one)), one["age"], one["bmi"]])
+        inverse = np.linalg.inv(x.T @ x)
+        coef = inverse @ x.T @ one["chl"].to_numpy(float)
+        rest = one["chl"].to_numpy(float) - x @ coef
+        error = np.sqrt(np.diag(inverse) * (rest @ rest) / (len(one) - 3))
+        frame = pd.DataFrame(
+            {"term": gold["term"], "measure": "difference", "estimate": coef, "coef": coef, "std_error": error}
+        )
+        fits.append(Estimates(frame, {}))
+    found = estimate.pool(fits, df=22).frame
+    return {
+        "estimates": (found["estimate"], gold["est"]),
+        "standard errors": (found["std_error"], gold["se"]),
+        "degrees of freedom": (found["df"], gold["df"]),
+        "p": (found["p_value"], gold["p"]),
+    }
+
+
 # The table ----------------------------------------------------------------------------------------------------------
 
 
@@ -536,6 +558,7 @@ def _listed() -> list[Comparison]:
         Comparison("pritz_glmer7", "pritz", "meta_proportions", "glmer(nAGQ = 7)", _pooled(), 1e-4),
         Comparison("pritz_ft", "pritz", 'meta_proportions(method="freeman_tukey")', 'rma(escalc(measure = "PFT"), method = "REML")', _pooled(method="freeman_tukey"), R_STOPS_EARLY),
         Comparison("pritz_ft_dl", "pritz", 'meta_proportions(method="freeman_tukey", tau2="dl")', 'rma(method = "DL")', _pooled(method="freeman_tukey", tau2="dl"), R_STOPS_EARLY),
+        Comparison("mi_pool", "nhanes_imp", "pool", "summary(pool(with(mice(nhanes, m = 20), lm(chl ~ age + bmi))))", _pool, R_STOPS_EARLY),
         Comparison("exact_binom", "", 'proportion(method="exact" | "wilson")', "binom.test; prop.test(correct = FALSE)", _proportions),
         Comparison("exact_pois", "", "rate", "poisson.test", _rates),
     ]  # fmt: skip
@@ -584,5 +607,4 @@ PENDING: dict[str, str] = {
     "ratsf_frail": "shared frailty",
     "lung_rp3": "Royston-Parmar models",
     "lung_rp1": "Royston-Parmar models",
-    "mi_pool": "Rubin's rules",
 }
