@@ -158,11 +158,12 @@ def compare(ours: dict[str, Any], theirs: dict[str, Any], who: str) -> float:
     return largest
 
 
-def run(sizes: list[int], repeats: int, patience: float) -> list[dict[str, Any]]:
-    """Every task at every size, contestants taking turns."""
+def run(tasks: list[str], sizes: list[int], repeats: int, patience: float) -> list[dict[str, Any]]:
+    """Each task at every size, contestants taking turns."""
     found: list[dict[str, Any]] = []
     have_r = shutil.which("Rscript") is not None
-    for task, title in TASKS.items():
+    for task in tasks:
+        title = TASKS[task]
         last: dict[str, float] = {}
         for n in sizes:
             contestants = [
@@ -211,6 +212,9 @@ def line(row: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument(
+        "--task", nargs="+", choices=list(TASKS), default=list(TASKS), help="others keep what is stored"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--patience", type=float, default=300.0, help="seconds a fit may be expected to take")
     parser.add_argument("--out", type=Path)
@@ -220,8 +224,11 @@ def main() -> None:
         task, who, data, n = args.fit
         print(json.dumps(fit(task, who, Path(data), int(n))))
         return
-    found = run(args.rows, args.repeats, args.patience)
+    found = run(args.task, args.rows, args.repeats, args.patience)
     if args.out:
+        if args.out.exists():
+            found += [row for row in json.loads(args.out.read_text())["rows"] if row["task"] not in args.task]
+        found.sort(key=lambda row: list(TASKS).index(row["task"]))
         stored = {"processors": os.cpu_count(), "repeats": args.repeats, "rows": found}
         args.out.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
 
