@@ -171,6 +171,9 @@ def _vertebra_rates(person_time: pd.DataFrame, by: list[str], variant: str, with
         .sum()
         .reset_index()
     )
+    if without_healed:
+        # A level whose only days are healed ones has no rate without them, even with an event.
+        sums = sums[sums.groupby(by, observed=True)["days"].transform("sum") > 0]
     fitted = estimate.rate_by(sums, events="events", person_days="days", cluster="patient_id", by=by, per=1000).frame
     level = fitted["level"].astype("object") if "level" in by else ""
     return fitted.assign(level=level, unit="vertebra", measure="per 1,000 vertebra-years", variant=variant)

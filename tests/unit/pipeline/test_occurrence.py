@@ -1,10 +1,13 @@
 """Incidence, proportions and rates as the report reads them."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from cohort.pipeline import occurrence
+from cohort.pipeline import occurrence, prepare, read
+from cohort.tables.results import Registry
 
 
 def at_one_year(frame, curve):
@@ -74,3 +77,13 @@ def test_numbers_at_risk_fall_from_the_first_tick_on(cohort):
     everyone_in = table[table["time"] >= 365]
     assert (everyone_in.groupby("curve")["n_risk"].diff().dropna() <= 0).all()
     assert isinstance(table, pd.DataFrame)
+
+
+def test_a_level_with_healed_days_only_has_no_rate_without_them():
+    """The first case alone: its vertebra broke again while only a new fracture could have counted."""
+    registry = read(Path(__file__).parents[3] / "data" / "cases")
+    tables = {name: frame[frame["patient_id"] == "case1"] for name, frame in registry.tables.items()}
+    rates = occurrence.rates(prepare(Registry.of(tables))).frame
+    levels = rates[(rates["unit"] == "vertebra") & (rates["level"] != "")]
+    main, without = (set(levels.loc[levels["variant"] == name, "level"]) for name in ("main", "without_healed"))
+    assert without < main
