@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -105,6 +105,9 @@ def of(events: str, total: str) -> str:
     return f"{events} / {total}"
 
 
+TELLING: Final = ("statistic", "p_value", "df", "corrected_std_error")  # from which a hidden estimate could be had
+
+
 def public(
     frame: pd.DataFrame,
     rule: Disclosure,
@@ -131,6 +134,14 @@ def public(
         if name in out:
             rounded = np.array([numbers.rounded(v, kind) for v in out[name].to_numpy(dtype=np.float64)])
             out[name] = np.where(hidden, np.nan, rounded) if hidden is not None else rounded
+    for name in TELLING:
+        if name in out and name not in (values or {}):
+            kept = out[name].to_numpy(dtype=np.float64)
+            out[name] = np.where(hidden, np.nan, kept) if hidden is not None else kept
+    if "df" in out:
+        # Degrees of freedom of t are the clusters with an event, less one: a count like others.
+        kept = out["df"].to_numpy(dtype=np.float64)
+        out["df"] = np.where(rule.small(pd.Series(kept + 1.0)), np.nan, kept)
     return out
 
 

@@ -152,6 +152,24 @@ def test_a_ratio_that_rests_on_few_events_is_not_shown(models):
     assert table.data["estimate"].isna().all()
 
 
+def test_what_a_hidden_ratio_could_be_had_from_is_hidden_too(models):
+    few = models.assign(n_events=4, statistic=2.5, p_value=0.0124, df=2.0, corrected_std_error=0.4)
+    table = risk.models(few, RULE, odds=False)
+    assert table is not None
+    assert table.data[["statistic", "p_value", "df", "corrected_std_error"]].isna().all(axis=None)
+
+
+def test_degrees_of_freedom_do_not_tell_of_few_patients_with_the_event(models):
+    """Six events in three patients: t has two degrees of freedom."""
+    table = risk.models(models.assign(n_events=6, p_value=0.0124, df=2.0), RULE, odds=False)
+    assert table is not None
+    assert table.data["df"].isna().all()
+    assert table.data["p_value"].notna().all()
+    enough = risk.models(models.assign(n_events=40, df=24.0), RULE, odds=False)
+    assert enough is not None
+    assert (enough.data["df"] == 24).all()
+
+
 def test_a_sentence_of_a_check_gives_no_identifier_away():
     frame = pd.DataFrame(
         [
