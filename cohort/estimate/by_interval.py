@@ -17,8 +17,8 @@ from scipy import stats
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate import report
-from cohort.estimate.cox import JACKKNIFE, CoxFit, fit_cox, hazard_estimates, select
-from cohort.estimate.design import Design, Rows, causes, design, distinct, rows_of, zero_one
+from cohort.estimate.cox import JACKKNIFE, CoxFit, complete_rows, fit_cox, hazard_estimates, taken
+from cohort.estimate.design import Design, Rows, design, distinct, rows_of
 from cohort.estimate.kernel import Ties, WeightKind
 from cohort.estimate.risk_sets import RiskSets
 from cohort.estimate.small_sample import HazardCorrection, applies, t_alone
@@ -65,20 +65,6 @@ def split_at(entry: FloatArray, exit: FloatArray, event: BoolArray, cuts: Sequen
         event[row] & (interval == last[row]),
         interval,
     )
-
-
-def complete_rows(
-    rows: pd.DataFrame, plan: Design, base: Rows, event: str, of: int | None
-) -> tuple[FloatArray, BoolArray, Rows]:
-    """Covariates (n, p), event (n,) and times of the rows with a weight and every covariate."""
-    happened = zero_one(rows, event, "the event") if of is None else causes(rows, event) == of
-    used = plan.complete & (base.weight > 0)
-    return plan.matrix[base.weight[plan.complete] > 0], happened[used], select(base, used)
-
-
-def taken(rows: Rows, row: IntArray) -> Rows:
-    """Rows by number, each as often as it is named."""
-    return select(rows, row)  # type: ignore[arg-type]  # numbers take rows as a mask does
 
 
 def hazard_ratio_by_interval(

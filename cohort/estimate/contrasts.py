@@ -19,14 +19,13 @@ import pandas as pd
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate import report
-from cohort.estimate.curves import EVENT_FREE, clusters_with, groups_of, refuse_unknown_correction
+from cohort.estimate.curves import EVENT_FREE, clusters_with, groups_of, named_causes, refuse_unknown_correction
 from cohort.estimate.design import causes, distinct, rows_of, zero_one
 from cohort.estimate.incidence import Curves, Derivative, cluster_influence, day_readings, events_by
 from cohort.estimate.kernel import WeightKind
 from cohort.estimate.lost_time import (
     area_readings,
     checked_horizons,
-    named_causes,
     read_states,
     state_derivatives,
     unfollowed,

@@ -208,12 +208,7 @@ def cox(
     base = rows_of(
         rows, exit_=exit, entry=entry, weight=weight, id_=id, cluster=cluster, strata=strata, weight_kind=weight_kind
     )
-    happened = zero_one(rows, event, "the event") if of is None else causes(rows, event) == of
-    used = plan.complete & (base.weight > 0)
-    x = plan.matrix
-    if not used.all():
-        x = np.asfortranarray(x[base.weight[plan.complete] > 0])
-        base, happened = select(base, used), happened[used]
+    x, happened, base = complete_rows(rows, plan, base, event, of)
     if robust is None:
         weighted = weight_kind == "probability" and bool((base.weight != 1).any())
         robust = base.clustered or weighted or small_sample == "jackknife"
@@ -336,6 +331,22 @@ def _clusters_with_event(rows: Rows, event: BoolArray, frequency: bool) -> float
     copies = np.zeros(int(rows.cluster.max(initial=-1)) + 1)
     np.maximum.at(copies, rows.cluster[event], rows.weight[event])
     return float(copies.sum())
+
+
+def complete_rows(
+    rows: pd.DataFrame, plan: Design, base: Rows, event: str, of: int | None
+) -> tuple[FloatArray, BoolArray, Rows]:
+    """Covariates (n, p), event (n,) and times of the rows with a weight and every covariate."""
+    happened = zero_one(rows, event, "the event") if of is None else causes(rows, event) == of
+    used = plan.complete & (base.weight > 0)
+    if used.all():
+        return plan.matrix, happened, base
+    return np.asfortranarray(plan.matrix[base.weight[plan.complete] > 0]), happened[used], select(base, used)
+
+
+def taken(rows: Rows, row: IntArray) -> Rows:
+    """Rows by number, each as often as it is named."""
+    return select(rows, row)  # type: ignore[arg-type]  # numbers take rows as a mask does
 
 
 def select(rows: Rows, keep: BoolArray) -> Rows:

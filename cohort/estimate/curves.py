@@ -104,15 +104,7 @@ def aalen_johansen(
     """
     base = rows_of(rows, exit_=exit, entry=entry, weight=weight, id_=id, cluster=cluster, weight_kind=weight_kind)
     what = causes(rows, cause)
-    names = causes_named
-    if names is None and isinstance(rows[cause].dtype, pd.CategoricalDtype):
-        names = [str(name) for name in rows[cause].cat.categories[1:]]
-    if names is None:
-        names = [str(number) for number in range(1, int(what.max(initial=1)) + 1)]
-    if int(what.max(initial=0)) > len(names):
-        raise EstimationError(
-            f"Column '{cause}' holds the cause {int(what.max())}, and only {len(names)} causes are named."
-        )
+    names = named_causes(rows, cause, what, causes_named)
     return _by_group(
         rows,
         base,
@@ -128,6 +120,19 @@ def aalen_johansen(
         True,
         id is not None,
     )
+
+
+def named_causes(rows: pd.DataFrame, cause: str, what: IntArray, names: Sequence[str] | None) -> list[str]:
+    """The names of the causes 1, 2, ...: those given, the categories of the column, or the numbers."""
+    if names is None and isinstance(rows[cause].dtype, pd.CategoricalDtype):
+        names = [str(name) for name in rows[cause].cat.categories[1:]]
+    if names is None:
+        names = [str(number) for number in range(1, int(what.max(initial=1)) + 1)]
+    if int(what.max(initial=0)) > len(names):
+        raise EstimationError(
+            f"Column '{cause}' holds the cause {int(what.max())}, and only {len(names)} causes are named."
+        )
+    return list(names)
 
 
 def quantile_time(survival: Estimates, probability: float = 0.5) -> Estimates:

@@ -189,13 +189,7 @@ def _patterns(
     alone = (np.bincount(cluster) == 1)[cluster] if len(cluster) else np.zeros(0, dtype=bool)
     weight = h.weight
     if weight_kind == "frequency":
-        largest = np.zeros(int(cluster.max(initial=-1)) + 1)
-        np.maximum.at(largest, cluster, weight)
-        if (largest[cluster] != weight).any():
-            raise EstimationError(
-                "Frequency weights must be the same in all rows of a cluster: a row of weight 3 stands for three "
-                'clusters alike. For other weights say weight_kind="probability".'
-            )
+        refuse_uneven_frequencies(weight, cluster, weight_kind)
         weight = np.sqrt(weight)  # a cluster of weight w is w clusters alike: squares add, not sums
     single = np.bincount(pattern[alone], weight[alone] ** 2, minlength=len(keys))
     codes = np.unique(cluster[~alone], return_inverse=True)[1]

@@ -17,8 +17,7 @@ import pandas as pd
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate import report
-from cohort.estimate.by_interval import complete_rows
-from cohort.estimate.cox import CoxFit, fit_cox
+from cohort.estimate.cox import CoxFit, complete_rows, fit_cox
 from cohort.estimate.design import Design, Rows, design, rows_of
 from cohort.estimate.kernel import Ties, WeightKind
 from cohort.estimate.ph import Transform, time_function

@@ -17,10 +17,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cohort.domain.clock import BoolArray, FloatArray, IntArray
+from cohort.domain.clock import BoolArray, FloatArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate import report
-from cohort.estimate.curves import EVENT_FREE, at_risk, groups_of, limits_df, of_rows, refuse_unknown_correction
+from cohort.estimate.curves import (
+    EVENT_FREE,
+    at_risk,
+    groups_of,
+    limits_df,
+    named_causes,
+    of_rows,
+    refuse_unknown_correction,
+)
 from cohort.estimate.design import causes, distinct, rows_of
 from cohort.estimate.incidence import Curves, Derivative, events_by, gradient, influence_errors, through_hazards
 from cohort.estimate.kernel import WeightKind
@@ -99,19 +107,6 @@ def time_lost(
         "by": by,
     }
     return report.curve_estimates(stacked(parts), settings)
-
-
-def named_causes(rows: pd.DataFrame, cause: str, what: IntArray, names: Sequence[str] | None) -> list[str]:
-    """The names of the causes 1, 2, ...: those given, the categories of the column, or the numbers."""
-    if names is None and isinstance(rows[cause].dtype, pd.CategoricalDtype):
-        names = [str(name) for name in rows[cause].cat.categories[1:]]
-    if names is None:
-        names = [str(number) for number in range(1, int(what.max(initial=1)) + 1)]
-    if int(what.max(initial=0)) > len(names):
-        raise EstimationError(
-            f"Column '{cause}' holds the cause {int(what.max())}, and only {len(names)} causes are named."
-        )
-    return list(names)
 
 
 def checked_horizons(horizon: npt.ArrayLike, start: float) -> FloatArray:

@@ -16,8 +16,8 @@ from scipy import stats
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate import report
-from cohort.estimate.cox import CoxFit, fit_cox, select
-from cohort.estimate.design import Rows, causes, design, rows_of, zero_one
+from cohort.estimate.cox import CoxFit, complete_rows, fit_cox
+from cohort.estimate.design import Rows, design, rows_of
 from cohort.estimate.incidence import Histories, curves
 from cohort.estimate.kernel import Ties, WeightKind
 from cohort.tables.results import Estimates
@@ -55,10 +55,7 @@ def ph_test(
     base = rows_of(
         rows, exit_=exit, entry=entry, weight=weight, id_=id, cluster=cluster, strata=strata, weight_kind=weight_kind
     )
-    happened = zero_one(rows, event, "the event") if of is None else causes(rows, event) == of
-    used = plan.complete & (base.weight > 0)
-    x = plan.matrix[base.weight[plan.complete] > 0]
-    base, happened = select(base, used), happened[used]
+    x, happened, base = complete_rows(rows, plan, base, event, of)
     variables = list(dict.fromkeys(plan.variables))
     settings: dict[str, Any] = {
         "method": "Grambsch-Therneau score test",

@@ -129,7 +129,7 @@ def rate_by(
         raise EstimationError(f"'{events}' and '{person_days}' must not be negative.")
     patient = codes_of(df, cluster, "the cluster")
     names = [] if by is None else [by] if isinstance(by, str) else list(by)
-    group, labels = _groups(df, names)
+    group, labels = groups_by(df, names)
     size = len(labels)
     n_events, years = _sums(group, d, size), _sums(group, t, size)
     if ((years == 0) & (n_events > 0)).any():
@@ -198,7 +198,8 @@ def _sums(codes: IntArray, values: FloatArray, size: int) -> FloatArray:
     return np.bincount(codes, values, minlength=size).astype(np.float64)
 
 
-def _groups(df: pd.DataFrame, names: list[str]) -> tuple[IntArray, pd.DataFrame]:
+def groups_by(df: pd.DataFrame, names: list[str]) -> tuple[IntArray, pd.DataFrame]:
+    """The group of each row (n,), and the values of `names` that make each group."""
     if not names:
         return np.zeros(len(df), dtype=np.int64), pd.DataFrame(index=range(1))
     for name in names:

@@ -17,8 +17,7 @@ import pandas as pd
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate import report
-from cohort.estimate.by_interval import taken
-from cohort.estimate.cox import hazard_estimates, select
+from cohort.estimate.cox import hazard_estimates, select, taken
 from cohort.estimate.design import Rows, causes, codes_of, column, design, distinct, rows_of, zero_one
 from cohort.estimate.kernel import Ties, WeightKind
 from cohort.estimate.small_sample import HazardCorrection

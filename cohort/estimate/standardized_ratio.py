@@ -23,7 +23,7 @@ from cohort.domain.clock import FloatArray, IntArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate import report
 from cohort.estimate.design import codes_of, column, numbers
-from cohort.estimate.rates import exact_poisson
+from cohort.estimate.rates import exact_poisson, groups_by
 from cohort.tables.results import Estimates
 
 CountMethod = Literal["exact", "mid-p", "byar"]
@@ -117,7 +117,7 @@ def observed_expected(
     patient = codes_of(df, cluster, "the cluster")
     names, within = _listed(by), _listed(strata)
     e = t * _rates(df, d, t, within, standard, rate)
-    group, labels = _groups(df, names)
+    group, labels = groups_by(df, names)
     size = len(labels)
     observed, expected = (np.bincount(group, part, minlength=size).astype(np.float64) for part in (d, e))
     if ((expected == 0) & (observed > 0)).any():
@@ -156,17 +156,6 @@ def observed_expected(
 
 def _listed(names: str | Sequence[str] | None) -> list[str]:
     return [] if names is None else [names] if isinstance(names, str) else list(names)
-
-
-def _groups(df: pd.DataFrame, names: list[str]) -> tuple[IntArray, pd.DataFrame]:
-    if not names:
-        return np.zeros(len(df), dtype=np.int64), pd.DataFrame(index=range(1))
-    for name in names:
-        column(df, name, "the groups")
-    grouped = df.groupby(names, sort=True, observed=True, dropna=False)
-    code: IntArray = np.asarray(grouped.ngroup(), dtype=np.int64)
-    first = np.unique(code, return_index=True)[1]
-    return code, df[names].iloc[first].reset_index(drop=True)
 
 
 def _rates(

@@ -13,8 +13,7 @@ import pandas as pd
 
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.estimate import report
-from cohort.estimate.by_interval import complete_rows
-from cohort.estimate.cox import hazard_estimates
+from cohort.estimate.cox import complete_rows, hazard_estimates
 from cohort.estimate.design import Rows, design, distinct, rows_of
 from cohort.estimate.kernel import Ties
 from cohort.estimate.recurrent import refuse_shared_ids
