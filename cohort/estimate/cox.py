@@ -17,7 +17,18 @@ import pandas as pd
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate import report
-from cohort.estimate.design import Design, Rows, causes, compressed, design, distinct, rows_of, standardize, zero_one
+from cohort.estimate.design import (
+    Design,
+    Rows,
+    causes,
+    compressed,
+    design,
+    distinct,
+    refuse_uneven_frequencies,
+    rows_of,
+    standardize,
+    zero_one,
+)
 from cohort.estimate.kernel import PartialLikelihood, Ties, WeightKind
 from cohort.estimate.newton import Maximum, climb, independent, invert_estimable
 from cohort.estimate.risk_sets import RiskSets
@@ -76,13 +87,9 @@ class CoxFit:
         to_coef = self._inverse()[:, ~self.maximum.unlimited] / self.scale[self.limited]
         weight, (cluster, size) = self.rows.weight, compressed(self.rows.cluster)
         if self.weight_kind == "frequency":
+            refuse_uneven_frequencies(weight, cluster, self.weight_kind)
             copies = np.zeros(size)
             np.maximum.at(copies, cluster, weight)
-            if (copies[cluster] != weight).any():
-                raise EstimationError(
-                    "Frequency weights must be the same in all rows of a cluster: a row of weight 3 stands for three "
-                    'clusters alike. For other weights say weight_kind="probability".'
-                )
             return score_by(coef, cluster, size, None) @ to_coef, copies
         return score_by(coef, cluster, size, weight) @ to_coef, np.ones(size)
 

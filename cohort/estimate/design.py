@@ -299,6 +299,20 @@ def compressed(codes: IntArray) -> tuple[IntArray, int]:
     return (np.cumsum(present) - 1)[codes], int(present.sum())
 
 
+def refuse_uneven_frequencies(weight: FloatArray, cluster: IntArray, weight_kind: WeightKind) -> None:
+    """Refuse frequency weights that differ within a cluster; all (n,)."""
+    if weight_kind != "frequency" or not len(weight):
+        return
+    largest = np.zeros(int(cluster.max()) + 1)
+    np.maximum.at(largest, cluster, weight)
+    uneven = distinct(cluster[largest[cluster] != weight])
+    if uneven:
+        raise EstimationError(
+            f"Frequency weights differ between the rows of {uneven} clusters: a row of weight 3 stands for three "
+            'clusters alike. For other weights say weight_kind="probability".'
+        )
+
+
 def first_and_last(unit: IntArray, entry: FloatArray, exit_: FloatArray) -> tuple[IntArray, IntArray]:
     """Row numbers of each unit's first and last row, in the order of the units' codes."""
     if ((unit[1:] > unit[:-1]) | ((unit[1:] == unit[:-1]) & (entry[1:] > entry[:-1]))).all():

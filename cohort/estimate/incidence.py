@@ -20,8 +20,7 @@ import numpy as np
 from scipy import sparse
 
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
-from cohort.domain.errors import EstimationError
-from cohort.estimate.design import distinct
+from cohort.estimate.design import distinct, refuse_uneven_frequencies
 from cohort.estimate.kernel import WeightKind
 from cohort.estimate.risk_sets import RiskSets
 
@@ -307,20 +306,6 @@ def influence_errors(found: Curves, derivatives: Iterable[Derivative], weight_ki
     several = distinct(cluster) > 1
     variances = [np.square(sums @ _stacked(derivative)).sum() if several else np.nan for derivative in derivatives]
     return np.sqrt(np.array(variances, dtype=np.float64))
-
-
-def refuse_uneven_frequencies(weight: FloatArray, cluster: IntArray, weight_kind: WeightKind) -> None:
-    """Refuse frequency weights that differ within a cluster; all (n,)."""
-    if weight_kind != "frequency" or not len(weight):
-        return
-    largest = np.zeros(int(cluster.max()) + 1)
-    np.maximum.at(largest, cluster, weight)
-    uneven = distinct(cluster[largest[cluster] != weight])
-    if uneven:
-        raise EstimationError(
-            f"Frequency weights differ between the rows of {uneven} clusters: a row of weight 3 stands for three "
-            'clusters alike. For other weights say weight_kind="probability".'
-        )
 
 
 def events_by(

@@ -24,9 +24,8 @@ from cohort.domain.errors import EstimationError
 from cohort.estimate import report
 from cohort.estimate.bootstrap import percentiles
 from cohort.estimate.curves import refuse_unknown_correction
-from cohort.estimate.design import codes_of, design, distinct, numbers, zero_one
+from cohort.estimate.design import codes_of, design, distinct, numbers, refuse_uneven_frequencies, zero_one
 from cohort.estimate.drawn_accuracy import CORRELATION, GROUPS, Misclassified, Pair, refuse_chance
-from cohort.estimate.incidence import refuse_uneven_frequencies
 from cohort.estimate.kernel import WeightKind
 from cohort.estimate.report import CurveCorrection
 from cohort.tables.results import Estimates

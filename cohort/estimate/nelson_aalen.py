@@ -20,7 +20,7 @@ from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate import report
 from cohort.estimate.curves import at_risk, groups_of, limits_df, of_rows, refuse_unknown_correction
-from cohort.estimate.design import Rows, distinct, rows_of, zero_one
+from cohort.estimate.design import Rows, distinct, refuse_uneven_frequencies, rows_of, zero_one
 from cohort.estimate.incidence import (
     Curves,
     Derivative,
@@ -28,7 +28,6 @@ from cohort.estimate.incidence import (
     curves_by_group,
     events_by,
     influence_errors,
-    refuse_uneven_frequencies,
 )
 from cohort.estimate.kernel import WeightKind
 from cohort.estimate.report import CurveCorrection
