@@ -168,7 +168,7 @@ def hazard_ratio_by_interval(
     df = np.array([part.with_event - 1.0 for part in described]) if from_t else None
     ratios = report.wald(coef, np.sqrt(variance.diagonal()), confidence, df)
     labels = [f"({a:g}, {b:g}]" for a, b in zip(start, end, strict=True)]
-    said = "jackknife, limits from t" if corrected else ""
+    said = "jackknife, limits from t" if corrected else "limits from t" if from_t else ""
     alone = np.isfinite(naive) & np.isnan(variance.diagonal()) & (whole.with_event > 1) & corrected
     fields: dict[str, Any] = {
         "outcome": outcome,

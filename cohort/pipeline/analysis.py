@@ -204,6 +204,6 @@ def _notes(cohort: Cohort, hazards: pd.DataFrame) -> list[str]:
     if len(few):
         notes.append(
             f"{len(few)} hazard ratios rest on events in fewer than 20 patients; "
-            "their intervals are too narrow to rely on."
+            "their intervals leave out one of these patients at a time, and are from t."
         )
     return notes
