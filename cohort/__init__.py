@@ -34,6 +34,7 @@ _HOME = {
     "transitions": "cohort.pipeline.courses",
     "mean_counts": "cohort.pipeline.recurrence",
     "within_patients": "cohort.pipeline.hazard_shape",
+    "risk_factors": "cohort.pipeline.factors",
     "interval_censored": "cohort.pipeline.onset_intervals",
     "build_report": "cohort.report",
     "explain": "cohort.report",

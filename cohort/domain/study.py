@@ -210,6 +210,61 @@ class ModelSettings(Section):
         },
         description="exposure = covariates that close its back doors",
     )
+    contrasts: dict[str, tuple[float, float]] = Field(
+        default_factory=lambda: {"height_restoration": (0.0, 0.5), "t_score": (-3.5, -2.5)},
+        description="exposure that is a number = the two values whose risks are compared (from, to)",
+    )
+    risk_model: Literal["cox", "logistic_ipcw"] = Field(
+        "cox",
+        description="model behind standardized risks: hazards of each cause (late entries included), or a logistic model "
+        "at the horizon, weighted for loss; the other is shown among the checks",
+    )
+    penalized: Literal["on_separation", "always"] = Field(
+        "on_separation",
+        description="Firth's penalized ratios stand beside maximum likelihood, and are the main ones only where that has "
+        "no finite value, or always",
+    )
+    imputations: int = Field(20, ge=0, le=200, description="completed data sets for missing findings; 0 leaves it out")
+    shift_log_odds: float = Field(
+        1.0,
+        ge=0,
+        description="sensitivity: how much likelier, and less likely, a finding that is missing is than others",
+    )
+    shift_sd: float = Field(
+        0.5, ge=0, description="sensitivity: how much higher, and lower, a missing measure is, in standard deviations"
+    )
+    drug_lag_days: tuple[Days, ...] = Field(
+        (0, 90, 180), description="days from the start of a drug to its action, and from its stop to the end of it"
+    )
+    landmark_days: tuple[Days, ...] = Field(
+        (90, 180, 365), description="days on which a drug's use is read, as a check on its changing use"
+    )
+
+
+class BiasSettings(Section):
+    """What is assumed of error in exposures and outcomes; a share is of what is there (sensitivity) or not."""
+
+    sensitivity: dict[str, tuple[float, ...]] = Field(
+        default_factory=lambda: {"cleft": (0.14, 0.64, 0.96), "leak": (0.34, 0.48)},
+        description="finding = sensitivities to correct for; the defaults are published (cleft: standing film, supine "
+        "film, MRI, each against the cement reservoir; leak: lateral film, lateral and AP film, against CT)",
+    )
+    specificity: tuple[float, ...] = Field(
+        (1.0, 0.98, 0.95), description="specificities to correct for; none was published, so these are assumptions"
+    )
+    outcome: tuple[tuple[float, float], ...] = Field(
+        ((0.8, 1.0), (1.0, 0.99)),
+        description="sensitivity and specificity of the registry for a refracture to correct for; assumptions",
+    )
+    draws: int = Field(100, ge=0, description="times that an adjusted ratio is told again with error; 0 leaves it out")
+
+    @model_validator(mode="after")
+    def _shares(self) -> BiasSettings:
+        pairs = [value for pair in self.outcome for value in pair]
+        for value in (*pairs, *self.specificity, *(one for many in self.sensitivity.values() for one in many)):
+            if not 0 < value <= 1:
+                raise ValueError(f"a sensitivity or specificity lies above 0 and at most at 1, and {value} does not")
+        return self
 
 
 class DisclosureSettings(Section):
@@ -240,6 +295,7 @@ class StudyDefinition(Section):
     at_risk: AtRiskSettings = AtRiskSettings()
     exposures: ExposureSettings = ExposureSettings()
     models: ModelSettings = Field(default_factory=ModelSettings)
+    bias: BiasSettings = Field(default_factory=BiasSettings)
     disclosure: DisclosureSettings = DisclosureSettings()
     output: OutputSettings = OutputSettings()
 

@@ -21,6 +21,7 @@ from scipy import sparse
 
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
 
+ASLEEP = 250_000  # multiplications of one product up to which OpenBLAS uses one thread
 THREADED = 500_000  # numbers in a matrix from which sharing its columns among threads pays
 BLOCK = 4096  # rows whose products stay in the processor's cache
 
@@ -239,11 +240,13 @@ def cross_product(x: FloatArray, weight: FloatArray) -> FloatArray:
     """x' diag(weight) x (p, p), block by block so that no weighted copy of x is made."""
     rows, p = x.shape
     turned = x.T
+    # A larger product wakes the threads of the linear algebra, which then wait for each other ten times as long.
+    step = min(BLOCK, max(64, ASLEEP // max(p * p, 1)))
 
     def part(begin: int, end: int) -> FloatArray:
-        total, buffer = np.zeros((p, p)), np.empty((p, BLOCK))
-        for start in range(begin, end, BLOCK):
-            stop = min(start + BLOCK, end)
+        total, buffer = np.zeros((p, p)), np.empty((p, step))
+        for start in range(begin, end, step):
+            stop = min(start + step, end)
             block = turned[:, start:stop]
             total += block @ np.multiply(block, weight[start:stop], out=buffer[:, : stop - start]).T
         return total

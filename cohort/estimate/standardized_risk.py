@@ -59,6 +59,7 @@ def standardized_risk(
     cluster: str | None = None,
     method: RiskMethod = "logistic_ipcw",
     censoring_by: str | Sequence[str] | None = None,
+    between: tuple[float, float] | None = None,
     ties: Ties = "efron",
     conf_type: ConfType = "log-log",
     confidence: float = 0.95,
@@ -73,6 +74,8 @@ def standardized_risk(
     method : "logistic_ipcw", the model of `ipcw_logistic` (of those who enter first; later entries are left out and
         counted), or "cox", a Cox model of each cause (late entries at risk from their entry; `ties` as in `cox`).
     weight : probability weights, of the population too. censoring_by : as in `ipcw_logistic`.
+    between : (none, all), two values of an exposure that is a number, which enters the model as a line; "all exposed"
+        is everybody at the second, "none exposed" everybody at the first.
     conf_type : scale of the limits of the risks; those of the difference are plain, those of the ratio logarithmic.
 
     Returns four rows, measure "risk_all_exposed", "risk_none_exposed", "risk_difference" and "risk_ratio": estimate,
@@ -96,7 +99,10 @@ def standardized_risk(
         raise EstimationError(f"'{exposure}' is the exposure, and cannot be a covariate as well.")
     base = rows_of(rows, exit_=exit, entry=entry, weight=weight, id_=id, cluster=cluster)
     what = causes(rows, cause)
-    _zero_one(rows, exposure)
+    if between is None:
+        _zero_one(rows, exposure)
+    else:
+        rows = _as_steps(rows, exposure, between)
     first, last = first_and_last(base.id, base.entry, base.exit)
     plan = design(rows, [exposure, *covariates])
     groups = codes_of(rows, censoring_by, "the censoring groups")
@@ -107,6 +113,7 @@ def standardized_risk(
         "of": of,
         "exposure": exposure,
         "covariates": list(covariates),
+        "between": between,
         "conf_type": conf_type,
         "confidence": confidence,
         "weights": "probability" if weight is not None else "none",
@@ -130,7 +137,8 @@ def standardized_risk(
     }
     place = (np.cumsum(plan.complete) - 1)[first[units]]
     settings |= told | {"n_clusters": n_clusters}
-    said = [*arms.notes, *_positivity(plan.matrix[place], base.weight[first][units], settings)]
+    told_apart = _positivity(plan.matrix[place], base.weight[first][units], settings) if between is None else []
+    said = [*arms.notes, *told_apart]
     said += report.robust_notes(float(happened.sum()), n_clusters, distinct(whose[happened]), True)
     settings["predicted_risk"] = {
         name: (float(arms.lowest[arm]), float(arms.highest[arm])) for name, arm in (("all", 1), ("none", 0))
@@ -156,6 +164,17 @@ def _zero_one(rows: pd.DataFrame, exposure: str) -> None:
             f"Column '{exposure}' (the exposure) must be 0 or 1 (or missing). Of more than two groups compare two at a "
             "time."
         )
+
+
+def _as_steps(rows: pd.DataFrame, exposure: str, between: tuple[float, float]) -> pd.DataFrame:
+    """The exposure in steps from the first value (0) to the second (1): a line through both is the same line."""
+    series = column(rows, exposure, "the exposure")
+    if not pd.api.types.is_numeric_dtype(series):
+        raise EstimationError(f"Column '{exposure}' (the exposure) is no number, so nothing lies between two values.")
+    low, high = between
+    if not (np.isfinite(low) and np.isfinite(high)) or low == high:
+        raise EstimationError(f"'between' needs two different values of '{exposure}', and is {between}.")
+    return rows.assign(**{exposure: (series.astype("float64") - low) / (high - low)})
 
 
 def _refuse_changes(plan: Design, base: Rows, first: IntArray) -> None:

@@ -277,3 +277,44 @@ def test_what_cannot_be_standardized_is_refused(vertebrae):
     )
     with pytest.raises(EstimationError, match="'leak' changes during the follow-up"):
         standardized_risk(pd.concat([early, later]), "leak", entry="entry", id="unit", method="cox", **SETTING)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_none_against_all_of_a_yes_or_no_is_between_0_and_1(vertebrae, method):
+    plain = standardized_risk(vertebrae, "leak", method=method, **SETTING).frame
+    lined = standardized_risk(vertebrae.assign(leak=vertebrae["leak"] * 2.0 + 1.0), "leak", method=method,
+                              between=(1.0, 3.0), **SETTING).frame  # fmt: skip
+    columns = ["estimate", "conf_low", "conf_high", "std_error"]
+    np.testing.assert_allclose(lined[columns], plain[columns], rtol=1e-7)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_two_ages_compared_the_other_way_round_turn_the_difference_and_the_ratio_over(vertebrae, method):
+    setting = {**SETTING, "covariates": ["frail", "leak"], "method": method}
+    up = standardized_risk(vertebrae, "age", between=(-1.0, 1.0), **setting).frame.set_index("measure")
+    down = standardized_risk(vertebrae, "age", between=(1.0, -1.0), **setting).frame.set_index("measure")
+    assert up.loc["risk_difference", "estimate"] == pytest.approx(-down.loc["risk_difference", "estimate"])
+    assert up.loc["risk_ratio", "conf_low"] == pytest.approx(1 / down.loc["risk_ratio", "conf_high"])
+    assert up.loc["risk_ratio", "estimate"] > 1
+
+
+def test_the_risk_at_two_ages_is_the_mean_of_what_the_logistic_model_predicts_at_each():
+    import statsmodels.api as sm
+
+    whole = cohort(5, patients=400)
+    whole = whole[(whole["cause"] > 0) | (whole["exit"] >= 365)].reset_index(drop=True)
+    found = standardized_risk(whole, "age", between=(-1.0, 0.5), **{**SETTING, "covariates": ["frail", "leak"]}).frame
+    y = ((whole["cause"] == 1) & (whole["exit"] <= 365)).astype(float)
+    x = np.column_stack([np.ones(len(whole)), whole["age"], whole["frail"], whole["leak"]])
+    fit = sm.GLM(y, x, family=sm.families.Binomial()).fit()
+    means = [fit.predict(np.column_stack([x[:, 0], np.full(len(x), at), x[:, 2:]])).mean() for at in (0.5, -1.0)]
+    np.testing.assert_allclose(found["estimate"].iloc[:2], means, rtol=1e-6)
+
+
+def test_between_needs_two_different_values_of_a_number(vertebrae):
+    with pytest.raises(EstimationError, match="two different values"):
+        standardized_risk(vertebrae, "age", between=(1.0, 1.0), **{**SETTING, "covariates": []})
+    with pytest.raises(EstimationError, match="is no number"):
+        standardized_risk(
+            vertebrae.assign(leak=vertebrae["leak"].map({0: "no", 1: "yes"})), "leak", between=(0, 1), **SETTING
+        )
