@@ -270,11 +270,11 @@ def literature(
     study: Study = None,
     force: Force = False,
 ) -> None:
-    """The published figures, and the registry's own beside them when SOURCE is given."""
+    """The published figures with their audit, and the registry's own beside them when SOURCE is given."""
     _may_write_folder(out, force=force)
     registry = None
     with progress() as say:
-        from cohort.literature import write_literature
+        from cohort.literature import audit, recompute, summary_lines, write_literature
 
         results = None
         if source is not None:
@@ -283,6 +283,9 @@ def literature(
             registry = read(_existing(source), study, progress=say)
             results = analyse(registry, progress=say)
         write_literature(out, results)
+        lines = summary_lines(audit(), recompute())
+    for line in lines:
+        typer.echo(visible(line))
     typer.echo(f"Published figures written to {out}")
     raise typer.Exit(DONE if registry is None else _code(registry))
 

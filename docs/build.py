@@ -1,4 +1,4 @@
-"""Write the pages that are data in the code: the data dictionary, the study file, the checks and the validation.
+"""Write the pages that are data in the code: data dictionary, study file, checks, measures, validation, audit.
 
 python docs/build.py
 """
@@ -20,6 +20,12 @@ import spec_pages
 
 from cohort.domain.study import SourceTable, StudyDefinition
 from cohort.intake.checks import CHECKS
+from cohort.literature import audit, recompute, recompute_effects
+from cohort.literature.audit import all_verdicts
+from cohort.literature.audit_words import VERDICTS
+from cohort.literature.evidence import REVIEW
+from cohort.literature.recompute import DIFFERS, EXACT, NOT_PRINTED, WITHIN, is_recomputed
+from cohort.literature.tables import figures
 from cohort.pipeline.stages import settings_frame
 from cohort.refracture import FORMULAS
 from cohort.tables.schema import CANONICAL, REQUIRED_TABLES, describe
@@ -174,6 +180,8 @@ Written by `docs/build.py`. Where we differ from R or another package on purpose
 
 {_intervals()}
 
+{_risk_factors()}
+
 ## How fast
 
 {_speed()}
@@ -256,6 +264,35 @@ def _intervals() -> str:
     return "\n".join(lines)
 
 
+def _risk_factors() -> str:
+    stored = _stored_run("risk_factors.json")
+    lines = [
+        "## What an estimate of a risk factor is worth",
+        "",
+        f"`benchmarks/risk_factors.py`: {min(one['registries'] for one in stored.values()):,} registries of 1,800 patients per scenario, confounded, clustered, death competing, three",
+        "clefts of ten missing at random (given T-score and outcome), made by the functions behind `cohort.risk_factors`. Median of the finite estimates;",
+        "share of 95 % intervals that hold the truth, of all registries, so that one without limits does not hold it; registries without limits.",
+        "`whole`: nothing missing. `recorded`: complete cases unless imputed. Exact ratios are crude, and confounded.",
+    ]
+    for name, run in stored.items():
+        counts = run["mean_counts"]
+        lines += [
+            "",
+            f"**{name}** ({counts['n_events']:.1f} refractures on average, {counts['n_exposed_events']:.1f} with a cleft; {counts['share_missing']:.0%} of clefts missing)",
+            "",
+            "| data | estimate | measure | truth | median | covers | without limits |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for row in run["estimates"]:
+            digits = 4 if row["measure"] == "risk_difference" else 2
+            middle = "none" if row["median"] is None else f"{row['median']:.{digits}f}"
+            lines.append(
+                f"| {row['data']} | {row['method']} | {row['measure'].replace('_', ' ')} | {row['truth']:.{digits}f} | {middle} | "
+                f"{row['covered'] / row['registries']:.1%} | {row['without_limits']} |"
+            )
+    return "\n".join(lines)
+
+
 def _coverage_cell(row: pd.Series) -> str:
     if pd.isna(row["coverage"]):
         return "no limits"
@@ -314,6 +351,203 @@ def definitions() -> str:
     )
 
 
+_VERDICTS = {
+    "reproduced": "the number follows from the numbers printed, or another source shows the same",
+    "inconsistent": "it contradicts the review itself, its own cases, the source it cites, or what is pooled elsewhere",
+    "units mixed": "what is said of patients was counted in vertebrae or among cases, or it is open which",
+    "reference does not match": "a source cited for it measured something else, or the numbers are another source's",
+    "not checkable": "no number is given, or what would decide was not read",
+}
+
+_RECOMPUTED = {
+    DIFFERS: (
+        "Not reproduced",
+        "The source contradicts itself; the printed number stands in figures.csv and its row says so.",
+    ),
+    WITHIN: ("Within rounding", "Less than one unit of the last printed digit off: cut off, not rounded."),
+    EXACT: ("Reproduced exactly", "To every printed digit."),
+    NOT_PRINTED: (
+        "Worked out, with nothing to compare",
+        "Numerator and denominator were published; no printed per cent was noted when they were read.",
+    ),
+}
+
+
+def review_audit() -> str:
+    """The review's statements with their verdicts, and every published figure worked out again."""
+    table, again = audit(), recompute()
+    found = is_recomputed(again)
+    return f"""# Audit of the review
+
+Written by `docs/build.py` from `cohort/literature`. The toolkit starts from Jacobson, Palea, Granville, Cureus 2017;9(10):e1776 (CC-BY 3.0),
+whose {len(table)} quantitative or causal statements are judged here one by one, beside {int(found.sum())} published figures worked out again from
+their numerators and denominators. Verdicts and reasons stand in `data/verdicts.csv`, reasons without a number of their own: every number
+comes from the tables through a check in the code, and a verdict that the arithmetic finds but the file does not have stops the build.
+
+**What this does not say.** Few of the review's sources were read beyond their abstract and some only by title: the last column says how
+surely the least sure thing a verdict rests on was read. A figure called inconsistent may still be true; it is not supported by what is cited for it.
+
+## Verdicts by kind
+
+A statement has a first verdict and may have others.
+
+{_verdict_counts(table)}
+
+## The statements
+
+{_statements(table)}
+
+## Figures worked out again
+
+95 % intervals are exact (Clopper-Pearson); Wilson's stand in `recomputed.csv`, which `cohort literature --out DIR` writes. {_derived(again)}
+
+{_recomputed_tables(again)}
+
+### Not worked out
+
+{_half_published(again)}
+
+## Published effects
+
+{_effects()}
+"""
+
+
+def _verdict_counts(table: pd.DataFrame) -> str:
+    every = all_verdicts(table)
+    lines = [
+        "| verdict | what it means | first | also | statements (those of which it is the first in bold) |",
+        "|---|---|---|---|---|",
+    ]
+    for verdict in VERDICTS:
+        has = every.map(lambda verdicts, verdict=verdict: verdict in verdicts)
+        first = table["verdict"] == verdict
+        ids = ", ".join(
+            f"**{one}**" if bold else one for one, bold in zip(table.loc[has, "id"], first[has], strict=True)
+        )
+        lines.append(f"| {verdict} | {_VERDICTS[verdict]} | {first.sum()} | {(has & ~first).sum()} | {ids} |")
+    return "\n".join(lines)
+
+
+def _statements(table: pd.DataFrame) -> str:
+    known = figures()
+    citation = known.loc[known["study_key"] == REVIEW, "citation"].iloc[0]
+    lines = [
+        "| id | where | the review says | verdict | why | rests on | source | read |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in table.itertuples():
+        also = f"; {row.also}" if row.also else ""
+        source = row.source.replace(citation, "the review")
+        cells = (
+            row.id,
+            row.section,
+            row.statement,
+            f"**{row.verdict}**{also}",
+            row.reason,
+            row.rests_on,
+            source,
+            row.confidence,
+        )
+        lines.append(_cells(*cells))
+    return "\n".join(lines)
+
+
+def _derived(again: pd.DataFrame) -> str:
+    derived = again[(again["derived"] != "") & (again["verdict"] == EXACT)]
+    return f"In {len(derived)} of those reproduced exactly one of the two numbers was itself worked out from the printed per cent, so that they agree by construction (marked *)."
+
+
+def _recomputed_tables(again: pd.DataFrame) -> str:
+    parts = []
+    for verdict, (title, meaning) in _RECOMPUTED.items():
+        rows = again[again["verdict"] == verdict]
+        parts += [
+            f"### {title} ({len(rows)})",
+            "",
+            meaning,
+            "",
+            "| study | quantity | unit | n / N | % | 95 % interval | printed | why | source | read |",
+            "|---|---|---|---|---|---|---|---|---|---|",
+        ]
+        for row in rows.itertuples():
+            name = f"{row.quantity} ({row.statement}, {row.version})" if row.statement else row.quantity
+            counts = f"{row.numerator:,.0f} / {row.denominator:,.0f}" + ("*" if row.derived else "")
+            limits = f"{row.exact_low:.2f} to {row.exact_high:.2f}"
+            why = "" if row.derived else row.why
+            parts.append(
+                _cells(
+                    row.study_key,
+                    name,
+                    row.unit,
+                    counts,
+                    f"{row.percent:.2f}",
+                    limits,
+                    row.printed,
+                    why,
+                    row.source,
+                    row.confidence,
+                )
+            )
+        parts.append("")
+    return "\n".join(parts).rstrip()
+
+
+def _half_published(again: pd.DataFrame) -> str:
+    rest = again[~is_recomputed(again)]
+    counts = rest["verdict"].value_counts()
+    shown = rest[(rest["why"] != "")]
+    lines = [
+        f"{len(rest)} figures: "
+        + ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
+        + ". Where a per cent and one of the two numbers were published,",
+        "the whole numbers that the other may be are a check of their own; they are bounds and stand in no other table.",
+        "",
+        "| study | quantity | what follows | source | read |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [_cells(row.study_key, row.quantity, row.why, row.source, row.confidence) for row in shown.itertuples()]
+    return "\n".join(lines)
+
+
+def _effects() -> str:
+    table = recompute_effects()
+    interval, p, counts = (table[name].value_counts() for name in ("interval", "p_value", "against_counts"))
+    shown = table[(table["interval"] == "asymmetric") | (table["p_value"] == "differs") | (table["counts"] != "")]
+    lines = [
+        f"{len(table)} effects. Estimate in the middle of its interval on its own scale: {interval.get('symmetric', 0)}, within rounding {interval.get('within rounding', 0)}, not {interval.get('asymmetric', 0)}, without an interval "
+        f"{interval.get('no interval', 0)}. Printed p-values that agree with the interval: {p.get('agrees', 0)}, that differ {p.get('differs', 0)}. Ratios worked out from four published",
+        f"counts: {counts.get('agrees', 0)} agree, {counts.get('within rounding', 0)} within rounding, {counts.get('differs', 0)} differ. Shown are those asymmetric and those with counts.",
+        "",
+        "| study | exposure | outcome | measure | printed | middle | counts | from counts | verdict | source | read |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in shown.itertuples():
+        printed = f"{row.estimate:g} ({row.ci_low:g} to {row.ci_high:g})"
+        ours = f"{row.from_counts:.3f} ({row.from_counts_low:.3f} to {row.from_counts_high:.3f})" if row.counts else ""
+        verdict = "; ".join(word for word in (row.interval, row.against_counts) if word)
+        lines.append(
+            _cells(
+                row.study_key,
+                row.exposure,
+                row.outcome,
+                row.measure,
+                printed,
+                f"{row.middle:.3f}",
+                row.counts,
+                ours,
+                verdict,
+                row.source,
+                row.confidence,
+            )
+        )
+    return "\n".join(lines)
+
+
+def _cells(*texts: str) -> str:
+    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
+
+
 PAGES = {
     "definitions.md": definitions,
     "mechanisms.md": spec_pages.mechanisms_page,
@@ -321,6 +555,7 @@ PAGES = {
     "study-file.md": study_file,
     "checks.md": checks,
     "measures.md": measures,
+    "review_audit.md": review_audit,
     "validation.md": validation,
 }
 

@@ -216,13 +216,13 @@ class ModelSettings(Section):
     )
     risk_model: Literal["cox", "logistic_ipcw"] = Field(
         "cox",
-        description="model behind standardized risks: hazards of each cause (late entries included), or a logistic model "
-        "at the horizon, weighted for loss; the other is shown among the checks",
+        description="model behind standardized risks: hazards of each cause (late entries included), or a logistic "
+        "model at the horizon, weighted for loss; the other is shown among the checks",
     )
     penalized: Literal["on_separation", "always"] = Field(
         "on_separation",
-        description="Firth's penalized ratios stand beside maximum likelihood, and are the main ones only where that has "
-        "no finite value, or always",
+        description="Firth's penalized ratios stand beside maximum likelihood, and are the main ones only where that "
+        "has no finite value, or always",
     )
     imputations: int = Field(20, ge=0, le=200, description="completed data sets for missing findings; 0 leaves it out")
     shift_log_odds: float = Field(

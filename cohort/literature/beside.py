@@ -36,6 +36,7 @@ SHARE: Final = "share of the counted same-level refractures, where recorded"
 VERTEBRA_RISK: Final = "{days}-day risk of a vertebra in this role, from its rate per vertebra-year"
 
 _OUTCOMES: Final = (*REFRACTURE_RELATIONS, "any")
+_READ: Final = ("study_key", "quantity", "window_kind", "tier", "basis", "counts", "remark")
 _PATIENT: Final = ("patient", "patient (=vertebra)")
 _VERTEBRA: Final = ("vertebra", "adjacent vertebra")
 _ROLE: Final = {"same": "treated", "adjacent": "adjacent", "remote": "remote"}
@@ -76,18 +77,18 @@ def beside(
     *,
     shares: pd.DataFrame | None = None,
     headlines: pd.DataFrame | None = None,
-    readings: pd.DataFrame | None = None,
+    definitions: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """The review's headline figures, then published figures of the same unit, event and window, beside the registry's.
 
     figures : `tables.figures()`. Of these, patients or vertebrae with an event level of the registry, a per cent, and a
-        window near one of the study's appear (readings with `placed` = yes).
+        window near one of the study's appear (definitions with `placed` = yes).
     incidence, rates, proportions : the registry's results; fractions, and rates per 1,000 vertebra-years. A crude share
         with a fixed window is set beside the simple proportion, everything else of patients beside the cumulative
         incidence; a share of vertebrae beside `1 - exp(-rate * window)`.
     shares : the registry's shares among counted same-level refractures: share (cleft, thoracolumbar, new_injury),
         n_events, n, estimate, conf_low, conf_high; these stand beside the review's shares of cases.
-    headlines, readings : `tables.headlines()` and `tables.figure_readings()` unless given.
+    headlines, definitions : `tables.headlines()` and `tables.figure_definitions()` unless given.
 
     Returns one row per figure with the columns of `COLUMNS`: first the headlines in the order of the review, then the
     figures by event level, window and study. `percent` and every interval are per cent, so `registry_estimate`,
@@ -105,7 +106,7 @@ def beside(
     published = pd.concat(
         [
             _headline_rows(tables.headlines() if headlines is None else headlines),
-            _figure_rows(figures, tables.figure_readings() if readings is None else readings, study),
+            _figure_rows(figures, tables.figure_definitions() if definitions is None else definitions, study),
         ],
         ignore_index=True,
     )
@@ -127,8 +128,10 @@ def _headline_rows(headlines: pd.DataFrame) -> pd.DataFrame:
     return headlines.assign(quantity=label)
 
 
-def _figure_rows(figures: pd.DataFrame, readings: pd.DataFrame, study: StudyDefinition) -> pd.DataFrame:
-    placed = figures.merge(readings[readings["placed"] == "yes"], on=["study_key", "quantity"])
+def _figure_rows(figures: pd.DataFrame, definitions: pd.DataFrame, study: StudyDefinition) -> pd.DataFrame:
+    # The unit shown stays the printed one.
+    read = definitions.loc[definitions["placed"] == "yes", list(_READ)]
+    placed = figures.merge(read, on=["study_key", "quantity"])
     near = placed["window_days"].map(lambda days: _nearest_window(days, study)[1] <= NEAREST_WINDOW)
     order = pd.Categorical(placed["event_level"], categories=list(_OUTCOMES), ordered=True)
     rows = placed.assign(_order=order, unit_in_source="", statement="", version="", share="")[near.to_numpy(dtype=bool)]

@@ -17,7 +17,8 @@ from cohort.literature.arithmetic import percent, wilson
 
 VERSIONS: Final = ("as stated", "recomputed", "corrected", "pooled elsewhere")
 FILES: Final = (
-    "figures", "effects", "review_statements", "definitions", "codes", "headlines", "figure_readings",
+    "figures", "effects", "review_statements", "definitions", "codes", "headlines", "figure_definitions",
+    "effect_counts", "references", "cases", "verdicts",
 )  # fmt: skip
 TIERS: Final = ("radiographic", "clinical", "retreated", "unstated")
 WINDOW_KINDS: Final = ("fixed", "mean", "minimum", "maximum", "none")
@@ -32,7 +33,11 @@ _NUMBERS: Final[dict[str, tuple[str, ...]]] = {
     "definitions": ("year", "height_loss_percent", "height_loss_mm", "kyphosis_deg"),
     "codes": (),
     "headlines": ("window_days", "numerator", "denominator", "percent"),
-    "figure_readings": (),
+    "figure_definitions": (),
+    "effect_counts": (),
+    "references": ("ref", "year", "n_patients"),
+    "cases": ("case", "age", "t_score", "worse_by_day"),
+    "verdicts": (),
 }  # fmt: skip
 
 
@@ -97,15 +102,48 @@ def headlines() -> pd.DataFrame:
     return frame
 
 
-def figure_readings() -> pd.DataFrame:
-    """How each figure of patients or vertebrae with a window is read beside a registry, or why it is not placed."""
-    return _load("figure_readings").copy()
+def figure_definitions() -> pd.DataFrame:
+    """What each published figure is, in closed vocabularies (`facts.VOCABULARIES`), one row per figure.
+
+    >>> figure_definitions().query("study_key == 'yang2019'")[["unit", "window_kind", "placed"]].to_numpy().tolist()
+    [['patient', 'minimum', 'yes'], ['patient', 'minimum', 'no']]
+    """
+    return _load("figure_definitions").copy()
+
+
+def effect_counts() -> pd.DataFrame:
+    """The effects whose two groups stand among the figures: the figure of the exposed and that of the others."""
+    return _load("effect_counts").copy()
+
+
+def references() -> pd.DataFrame:
+    """The review's own list of references: what each is, and what is wrong with how it is listed."""
+    return _load("references").copy()
+
+
+def cases() -> pd.DataFrame:
+    """The review's four cases, one row each; lists are separated by `|`."""
+    return _load("cases").copy()
+
+
+def verdicts() -> pd.DataFrame:
+    """A verdict on every statement of the review; reasons are templates that `audit.audit` fills."""
+    return _load("verdicts").copy()
+
+
+def as_printed(name: str) -> pd.DataFrame:
+    """A shipped table as text, every digit as it was written; "" where blank.
+
+    >>> as_printed("figures").query("study_key == 'dir2024'")["percent"].tolist()
+    ['21.0', '10.6', '56.6']
+    """
+    with data_file(name).open("r", encoding="utf-8") as file:
+        return pd.read_csv(file, dtype=str, keep_default_na=False)
 
 
 @cache
 def _load(name: str) -> pd.DataFrame:
-    with data_file(name).open("r", encoding="utf-8") as file:
-        frame = pd.read_csv(file, dtype=str, keep_default_na=False)
+    frame = as_printed(name)
     if name == "figures":
         frame["window_at_least"] = frame["window_days"].str.startswith(">=")
         frame["window_days"] = frame["window_days"].str.removeprefix(">=")

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+import pandas as pd
+
 from cohort.domain.errors import OutputError
+from cohort.literature.audit import audit
+from cohort.literature.facts import facts
+from cohort.literature.recompute import recompute
+from cohort.literature.recompute_effects import recompute_effects
 from cohort.literature.tables import data_file
 from cohort.tables.safe_csv import guard
 from cohort.tables.study_results import StudyResults
 
-WRITTEN: Final = ("figures", "effects", "review_statements", "definitions", "headlines", "figure_readings")
+WRITTEN: Final = ("figures", "effects", "review_statements", "definitions", "headlines", "figure_definitions")
+MADE: Final[Mapping[str, Callable[[], pd.DataFrame]]] = {
+    "facts": facts,
+    "recomputed": recompute,
+    "recomputed_effects": recompute_effects,
+    "audit": audit,
+}
 COMPARISON: Final = "comparison.csv"
 
 
 def write_literature(out: Path, own: StudyResults | None = None) -> list[Path]:
-    """Write the published tables into a folder, and `comparison.csv` when a registry's results are given.
+    """Write the published tables and their audit, and `comparison.csv` when a registry's results are given.
 
-    The published tables are written byte for byte as shipped, so that no blank is filled and no confidence lost;
-    `comparison.csv` is `own.literature`, unrounded. Returns the files in the order written.
+    The published tables are written byte for byte as shipped, so that no blank is filled and no confidence lost.
+    `facts.csv`, `recomputed.csv`, `recomputed_effects.csv`, `audit.csv` and `comparison.csv` (`own.literature`) are
+    unrounded. Returns the files in the order written.
 
     Raises OutputError when the folder cannot be written.
 
@@ -34,9 +48,10 @@ def write_literature(out: Path, own: StudyResults | None = None) -> list[Path]:
             path = out / f"{name}.csv"
             path.write_bytes(data_file(name).read_bytes())
             written.append(path)
-        if own is not None:
-            path = out / COMPARISON
-            guard(own.literature).to_csv(path, index=False)
+        made = {f"{name}.csv": make() for name, make in MADE.items()}
+        for name, frame in (made if own is None else made | {COMPARISON: own.literature}).items():
+            path = out / name
+            guard(frame).to_csv(path, index=False)
             written.append(path)
     except OSError as error:
         raise OutputError(f"The published figures cannot be written to {out}: {error.strerror}.") from error

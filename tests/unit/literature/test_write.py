@@ -10,15 +10,27 @@ import pytest
 from cohort.domain.errors import OutputError
 from cohort.literature import beside, figures, write_literature
 from cohort.literature.tables import data_file
+from cohort.literature.write import WRITTEN
 
 
 def test_without_a_registry_the_published_tables_are_written_as_they_are(tmp_path):
     written = write_literature(tmp_path / "out")
     assert [path.name for path in written][:3] == ["figures.csv", "effects.csv", "review_statements.csv"]
     assert not (tmp_path / "out" / "comparison.csv").exists()
-    for path in written:
+    shipped = [path for path in written if path.stem in WRITTEN]
+    assert len(shipped) == len(WRITTEN) == 6
+    for path in shipped:
         assert path.read_bytes() == data_file(path.stem).read_bytes()
     assert "confidence" in pd.read_csv(tmp_path / "out" / "figures.csv").columns
+
+
+def test_the_audit_is_written_with_them_and_every_row_says_where_it_comes_from(tmp_path):
+    written = write_literature(tmp_path)
+    made = [path for path in written if path.stem not in WRITTEN]
+    assert [path.name for path in made] == ["facts.csv", "recomputed.csv", "recomputed_effects.csv", "audit.csv"]
+    for path in made:
+        frame = pd.read_csv(path)
+        assert frame[["source", "confidence"]].notna().all(axis=None), path.name
 
 
 def test_with_a_registry_its_own_figures_stand_beside(tmp_path, incidence, rates, proportions):
