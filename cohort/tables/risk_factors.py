@@ -24,14 +24,17 @@ class RiskFactors:
     adjustment : exposure, label, covariate, declared ("yes", or "no" where the study file has no set for the exposure).
     effects : measure ("hazard_ratio", "subdistribution_hazard_ratio", "risk_all_exposed", "risk_none_exposed",
         "risk_difference", "risk_ratio"), model ("crude", "adjusted"), adjusted_for, unit, time (the horizon, of risks),
-        contrast (the two values compared, of numbers), penalized ("yes" where Firth's ratio is the main one).
+        contrast_from, contrast_to (the two values compared, of numbers, as the model has them), penalized ("yes" where
+        Firth's ratio is the main one).
     checks : check ("events_per_parameter", "proportional_hazards", "straight_line", "exposure_probability",
         "incomplete", "other_risk_model"), statistic, p_value, estimate, concern ("yes", "no"), sentence.
     rare : method ("maximum likelihood", "Firth", "exact", "mid-P"), measure, model, main ("yes", "no").
     patterns : `estimate.missing_patterns` of exposures and covariates, findings not assessable kept apart.
-    imputed : analysis ("complete case", "multiple imputation", "shift -1", ...), measure, fmi.
+    imputed : analysis ("complete case", "multiple imputation", "shift -1", ...), measure, unit, fmi; hazard ratios too
+        are of units as at entry, so that "complete case" need not be the hazard ratio of `effects`.
     drugs : analysis ("current use", "lag 90 days", "landmark day 90", ...), measure.
-    starts : courses of drugs by what came before: exposure, label, n_starts, n_after_fracture, within_days.
+    starts : stretches of drug use that began during follow-up, and how many after a refracture of any relation:
+        exposure, label, n_starts, n_patients, n_after_fracture, n_patients_after, within_days.
     e_values : effects with e_value and e_value_limit.
     misclassified : error ("exposure", "outcome"), sensitivity, specificity, correction, measure.
     controls : primary_estimate, control_estimate, estimate (their ratio), each with limits; control_outcome.

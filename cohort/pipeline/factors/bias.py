@@ -17,13 +17,15 @@ from cohort.tables.results import Estimates
 
 LOCAL: Final = ("cleft", "leak", "height_restoration")
 CONTROL: Final = "remote"
+SYSTEMIC: Final = ("t_score", "corticosteroids", "anti_osteoporotic", "age", "female", "prior_fractures")
 EVERYWHERE: Final = "acts on the whole spine: no level is out of its reach, so there is no control"
+REACH_UNKNOWN: Final = "which levels are out of its reach is not known, so there is no control"
 
 
 def e_value_rows(effect: pd.DataFrame, *, rare: bool) -> pd.DataFrame:
     """How strong a confounder would have to be, for the adjusted hazard and risk ratio of each exposure.
 
-    rare : whether the outcome is, within the horizon, below the usual 15 %.
+    rare : whether the outcome is, by the end of follow-up, below the usual 15 %; else hazard ratios are shrunk first.
     """
     asked = effect[
         effect["measure"].isin(["hazard_ratio", "risk_ratio"])
@@ -51,10 +53,8 @@ def misclassified_rows(
     Of patients whose outcome at the horizon is known. Sensitivities are those of the study; a specificity was never
     published, so that its values are assumptions. Nothing for exposures without a sensitivity.
     """
-    if not binary(patients[factor.name]):
-        return pd.DataFrame()
     asked = settings.sensitivity.get(factor.name, ())
-    if not asked:
+    if not asked or factor.name not in patients or not binary(patients[factor.name]):
         return pd.DataFrame()
     table = _known(patients, factor, horizon)
     parts = [_ratio(table, 1.0, 1.0, "exposure", confidence).iloc[[0]].assign(error="none")]
@@ -137,9 +137,17 @@ def control_rows(
     """
     said = {**factor.said, "outcome": outcome, "control_outcome": CONTROL}
     if factor.name not in LOCAL:
-        return pd.DataFrame([{**said, "note": EVERYWHERE}])
+        return pd.DataFrame([{**said, "note": EVERYWHERE if factor.name in SYSTEMIC else REACH_UNKNOWN}])
     try:
         fits = [effects.cox(rows, factor.terms, confidence) for rows in (hazard, control)]
+        without = [
+            f"{name} refracture ({note})"
+            for name, fit in zip((outcome, CONTROL), fits, strict=True)
+            if not fit.frame["coef"].notna().any()
+            for note in fit.frame["note"].iloc[:1]
+        ]
+        if without:
+            return pd.DataFrame([{**said, "note": f"no ratio to compare of {' and of '.join(without)}"}])
         found = estimate.negative_control(*fits, influence=_influences(factor, hazard, control), confidence=confidence)
     except EstimationError as why:
         return pd.DataFrame([{**said, "note": str(why)}])
@@ -157,7 +165,7 @@ def _influences(factor: Factor, hazard: pd.DataFrame, control: pd.DataFrame) -> 
     return first, second
 
 
-def rare_within(patients: pd.DataFrame, horizon: int) -> bool:
-    """Whether fewer than 15 % of the patients had the outcome by the horizon."""
+def rare_within(patients: pd.DataFrame, horizon: float = np.inf) -> bool:
+    """Whether fewer than 15 % of the patients were seen to have the outcome by the horizon, or ever."""
     happened = (patients["cause"] == 1) & (patients["exit"] <= horizon)
     return bool(np.mean(happened) < 0.15) if len(patients) else True

@@ -48,7 +48,7 @@ def check_rows(
     model, terms = factor.models[-1]
     behind = effects.events_behind(hazard, terms)
     rows = [
-        _events(behind, terms),
+        _events(behind),
         _incomplete(behind),
         _proportional(hazard, terms),
         *([] if binary(hazard[factor.name]) else [_straight(hazard, factor, terms)]),
@@ -64,12 +64,13 @@ def _row(check: str, concern: bool | None, sentence: str, **values: Any) -> dict
     return {"check": check, "concern": said, "sentence": sentence, **values}
 
 
-def _events(behind: dict[str, float], terms: list[str]) -> dict[str, Any]:
-    per = behind["n_events"] / len(terms)
+def _events(behind: dict[str, float]) -> dict[str, Any]:
+    parameters = behind["n_parameters"]
+    per = behind["n_events"] / parameters
     return _row(
         "events_per_parameter",
         per < FEW_PER_PARAMETER,
-        f"{behind['n_events']:.0f} events for {len(terms)} parameter{'s' if len(terms) > 1 else ''}"
+        f"{behind['n_events']:.0f} events for {parameters:.0f} parameter{'s' if parameters > 1 else ''}"
         + (
             ": too few for limits from large samples; read the penalized ratio beside."
             if per < FEW_PER_PARAMETER

@@ -15,7 +15,7 @@ import pandas as pd
 
 from cohort import estimate
 from cohort.domain.errors import EstimationError
-from cohort.pipeline.factors.rows import ROWS, Factor, complete
+from cohort.pipeline.factors.rows import ROWS, Factor, binary, complete, n_parameters, said_together
 from cohort.tables.results import Estimates
 
 READING: Final = {
@@ -59,13 +59,18 @@ def effect_rows(
 
 def hazard_ratio(rows: pd.DataFrame, terms: list[str], penalized: str, confidence: float) -> pd.DataFrame:
     """The cause-specific hazard ratio of the first term, one row with `penalized` yes or no."""
-    likelihood, firth = both_likelihoods(rows, terms, confidence)
+    likelihood = of_term(lambda: cox(rows, terms, confidence), terms[0], "hazard_ratio")
     if penalized != "always" and finite(likelihood):
         return likelihood.assign(penalized="no")
+    firth = of_term(lambda: firth_cox(rows, terms, confidence), terms[0], "hazard_ratio")
     if not finite(firth):
-        return likelihood.assign(penalized="no")
-    why = "asked for by the study" if penalized == "always" else "maximum likelihood has no finite value"
-    return firth.assign(penalized="yes", note=f"Firth's penalized ratio: {why}")
+        none = "Firth's penalized ratio, which the study asks for, has no finite value" if finite(likelihood) else ""
+        return likelihood.assign(
+            penalized="no", note=[said_together(none, note) for note in likelihood["note"].tolist()]
+        )
+    why = "asked for by the study" if penalized == "always" else "maximum likelihood has no finite value or limits"
+    words = f"Firth's penalized ratio: {why}"
+    return firth.assign(penalized="yes", note=[said_together(words, note) for note in firth["note"].tolist()])
 
 
 def both_likelihoods(rows: pd.DataFrame, terms: list[str], confidence: float) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -99,9 +104,10 @@ def risks(
     units: pd.DataFrame, factor: Factor, terms: list[str], horizon: int, risk_model: str, confidence: float = 0.95
 ) -> pd.DataFrame:
     """Risks by the horizon if all had the exposure and if none had, with difference and ratio: four rows."""
-    if factor.contrast is None and not units[factor.name].dropna().isin([0.0, 1.0]).all():
+    if factor.contrast is None and not binary(units[factor.name]):
         note = "a number without two values to compare; name them under models.contrasts"
-        return pd.DataFrame([{"measure": "risk_difference", "note": note}, {"measure": "risk_ratio", "note": note}])
+        said = {"term": factor.name, "time": float(horizon), "note": note, "estimate": np.nan}
+        return pd.DataFrame([{**said, "measure": measure} for measure in ("risk_difference", "risk_ratio")])
 
     def fit() -> Estimates:
         return estimate.standardized_risk(
@@ -132,14 +138,15 @@ def of_term(fit: Callable[[], Estimates], term: str, measure: str) -> pd.DataFra
 
 
 def events_behind(rows: pd.DataFrame, terms: list[str]) -> dict[str, float]:
-    """What a model rests on: units with no missing term, patients, events, and events of the exposed (of yes/no)."""
+    """What a model rests on: units with no missing term, patients, events (of yes/no also those of the exposed), and
+    its coefficients."""
     whole = complete(rows, terms)
     event = whole["cause"] == 1
-    binary = whole[terms[0]].isin([0.0, 1.0]).all()
     return {
         "n_patients": float(whole["cluster"].nunique()),
         "n_units": float(whole["id"].nunique()),
         "n_events": float(event.sum()),
-        "n_exposed_events": float((event & (whole[terms[0]] == 1)).sum()) if binary else np.nan,
+        "n_exposed_events": float((event & (whole[terms[0]] == 1)).sum()) if binary(whole[terms[0]]) else np.nan,
         "n_incomplete": float(rows["id"].nunique() - whole["id"].nunique()),
+        "n_parameters": float(n_parameters(whole, terms)),
     }

@@ -107,7 +107,8 @@ def imputed_rows(
             other = _analysed(frames, fits["penalized"], factor, "penalized", name, confidence)
             ratio = other if ratio.empty or effects.finite(other) else ratio
         parts.append(ratio)
-        if with_risks:
+        comparable = factor.contrast is not None or binary(units[factor.name])
+        if with_risks and comparable:
             parts.append(_analysed(frames, fits["risks"], factor, "risks", name, confidence))
 
     if filled.why and not filled.names:

@@ -15,7 +15,7 @@ from cohort import estimate
 from cohort.domain.errors import EstimationError
 from cohort.pipeline.factors import effects
 from cohort.pipeline.factors.missing import COMPLETE, IMPUTED, Filled
-from cohort.pipeline.factors.rows import Factor, varies
+from cohort.pipeline.factors.rows import Factor, n_parameters, varies
 
 LABEL: Final = "predictive, not causal"
 
@@ -26,8 +26,8 @@ def predictive_rows(
     """Hazard ratios of every exposure and covariate in one model, of complete cases and of imputed data.
 
     units : as in `FactorRows`; filled : `Filled.of` the same, or None. `kind` says which terms are exposures, `model`
-    is "predictive, not causal" throughout. Where maximum likelihood has no finite value for a term, all are
-    Firth's.
+    is "predictive, not causal" throughout. Where maximum likelihood of complete cases has no finite value for a term,
+    all of theirs are Firth's.
     """
     exposures = [factor.name for factor in factors]
     covariates = [name for factor in factors for name in factor.adjusted_for if name not in exposures]
@@ -45,7 +45,7 @@ def predictive_rows(
         model=LABEL,
         kind=frame["term"].isin(exposures).map({True: "exposure", False: "covariate"}),
         label=frame["term"].map(labels).fillna(frame["term"]),
-        parameters=float(len(terms)),
+        parameters=float(n_parameters(units, terms)),
     )
 
 

@@ -81,7 +81,7 @@ def of_cohort(
         ),
         drugs=tidy(asked.each("drugs", asked.drugs), "time-varying use, lagged use, landmarks"),
         starts=_below(drugs.starts(cohort, factor) for factor in factors if factor.name in drugs.DRUGS),
-        e_values=tidy(bias.e_value_rows(effect, rare=bias.rare_within(rows.patients, asked.horizon)), "E-values"),
+        e_values=tidy(bias.e_value_rows(effect, rare=bias.rare_within(rows.patients)), "E-values"),
         misclassified=tidy(asked.each("errors", asked.misclassified), "bias analysis of misclassification"),
         controls=tidy(asked.controls(), "negative control: remote vertebrae, which a local finding cannot reach"),
         predictive=tidy(asked.predictive(), f"all exposures in one Cox model: {predictive.LABEL}"),
@@ -151,7 +151,7 @@ class _Asked:
         return missing.imputed_rows(
             self.rows.units, self.factors, self.filled, horizon=self.horizon, risk_model=self.models.risk_model,
             penalized=self.models.penalized, confidence=self.models.confidence,
-        )  # fmt: skip
+        ).assign(unit=self.rows.unit)  # fmt: skip
 
     def drugs(self, factor: Factor) -> pd.DataFrame:
         if factor.name not in drugs.DRUGS:

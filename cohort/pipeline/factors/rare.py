@@ -14,7 +14,7 @@ import pandas as pd
 from cohort import estimate
 from cohort.domain.errors import EstimationError
 from cohort.pipeline.factors import effects
-from cohort.pipeline.factors.rows import Factor, binary, complete
+from cohort.pipeline.factors.rows import Factor, binary, complete, said_together
 
 FEW_PER_PARAMETER: Final = 10.0
 LIKELIHOOD, FIRTH = "maximum likelihood", "Firth"
@@ -37,7 +37,7 @@ def rare_rows(
     for model, terms in factor.models:
         behind = effects.events_behind(hazard, terms)
         said: dict[str, Any] = {**factor.said, "model": model, "adjusted_for": ", ".join(terms[1:]), **behind}
-        said["events_per_parameter"] = behind["n_events"] / len(terms)
+        said["events_per_parameter"] = behind["n_events"] / behind["n_parameters"]
         both = dict(zip((LIKELIHOOD, FIRTH), effects.both_likelihoods(hazard, terms, confidence), strict=True))
         chosen = FIRTH if penalized == "always" or not effects.finite(both[LIKELIHOOD]) else LIKELIHOOD
         if not effects.finite(both[FIRTH]):
@@ -68,13 +68,18 @@ def _exact_rates(factor: Factor, hazard: pd.DataFrame, confidence: float) -> pd.
         return pd.DataFrame([{"measure": "rate_ratio", "method": "exact", "note": str(error)}])
     several = whole.loc[whole["cause"] == 1, "cluster"].duplicated().any()
     dependent = "several events of one patient are taken as independent" if several else ""
-    return found.assign(method=found["interval"].map({"exact": "exact", "mid-p": "mid-P"}), note=dependent).assign(
-        n_patients=float(whole["cluster"].nunique()), n_units=float(whole["id"].nunique())
-    )
+    return found.assign(
+        method=found["interval"].map({"exact": "exact", "mid-p": "mid-P"}),
+        note=[said_together(note, dependent) for note in found["note"].tolist()],
+        n_patients=float(whole["cluster"].nunique()), n_units=float(whole["id"].nunique()),
+    )  # fmt: skip
 
 
 def _exact_odds(factor: Factor, patients: pd.DataFrame, horizon: int, confidence: float) -> pd.DataFrame:
     """The conditional odds ratio among patients whose outcome at the horizon is known, from their first day on."""
+    if factor.name not in patients:
+        note = "of a vertebra, not of a patient: no odds of patients by it"
+        return pd.DataFrame([{"measure": "odds_ratio", "method": "exact", "note": note}])
     whole = complete(patients, [factor.name])
     happened = (whole["cause"] == 1) & (whole["exit"] <= horizon)
     known = (whole["entry"] == 0) & (happened | (whole["cause"] > 1) | (whole["exit"] >= horizon))
@@ -86,6 +91,7 @@ def _exact_odds(factor: Factor, patients: pd.DataFrame, horizon: int, confidence
     lost = int((~known).sum())
     note = f"patients, {lost} lost before day {horizon} or entered late left out" if lost else "patients"
     return found.assign(
-        method=found["interval"].map({"exact": "exact", "mid-p": "mid-P"}), time=float(horizon), note=note,
+        method=found["interval"].map({"exact": "exact", "mid-p": "mid-P"}), time=float(horizon),
+        note=[said_together(note, own) for own in found["note"].tolist()],
         n_units=found["n_patients"].astype(np.float64),
     )  # fmt: skip

@@ -130,10 +130,13 @@ class Factor:
 def factors_of(cohort: Cohort, rows: FactorRows, exposures: Sequence[str] | None) -> list[Factor]:
     """The exposures asked for (default: those of the report), each with the set that the study declares for it.
 
-    Raises DefinitionError for a column that is not known at entry, or that is words with more than two values.
+    Raises DefinitionError for no exposure at all, for a column that is not known at entry or that is words, and for a
+    set that names its own exposure.
     """
     listed = {exposure.name: exposure for exposure in EXPOSURES}
     models = cohort.study.models
+    if exposures is not None and not len(exposures):
+        raise DefinitionError(f"No exposure was named. An exposure is one of {', '.join(rows.covariates)}.")
     found = []
     for name in dict.fromkeys(listed if exposures is None else exposures):
         if name not in rows.covariates:
@@ -143,12 +146,18 @@ def factors_of(cohort: Cohort, rows: FactorRows, exposures: Sequence[str] | None
             )
         if not pd.api.types.is_numeric_dtype(rows.units[name]):
             raise DefinitionError(f"'{name}' has several categories; give one yes/no column for each comparison.")
+        adjusted_for = tuple(dict.fromkeys(models.adjustment.get(name, ())))
+        if name in adjusted_for:
+            raise DefinitionError(
+                f"The adjustment set of '{name}' names '{name}' itself, beside which nothing of it is left. Take it "
+                f"out of [models.adjustment], {name}."
+            )
         scale = COVARIATE_SCALE.get(name, 1.0)
         between = models.contrasts.get(name)
         found.append(
             Factor(
                 listed.get(name, Exposure(name, name.replace("_", " ").capitalize())),
-                tuple(models.adjustment.get(name, ())),
+                adjusted_for,
                 name in models.adjustment,
                 None if between is None or binary(rows.units[name]) else (between[0] * scale, between[1] * scale),
             )
@@ -173,6 +182,25 @@ def varies(values: pd.Series) -> bool:
     """
     known = values.dropna()
     return bool(len(known) and (known != known.iloc[0]).any())
+
+
+def n_parameters(rows: pd.DataFrame, terms: Sequence[str]) -> int:
+    """Coefficients that a model of complete rows has: one of a number, one less than its values of words.
+
+    >>> n_parameters(pd.DataFrame({"age": [7.0, 8.0, 7.5], "site": pd.Categorical(["A", "B", "C"])}), ["age", "site"])
+    3
+    """
+    words = [name for name in terms if isinstance(rows[name].dtype, pd.CategoricalDtype)]
+    return len(terms) - len(words) + sum(max(1, rows[name].nunique() - 1) for name in words)
+
+
+def said_together(*notes: object) -> str:
+    """Notes one after the other, without those that are empty or missing.
+
+    >>> said_together("few events", "", None, float("nan"), "patients")
+    'few events; patients'
+    """
+    return "; ".join(note for note in notes if isinstance(note, str) and note)
 
 
 def complete(rows: pd.DataFrame, terms: Sequence[str]) -> pd.DataFrame:
