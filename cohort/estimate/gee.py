@@ -162,10 +162,10 @@ def gee_logistic(
     `settings` hold `alpha` (the correlation, missing for independence) and `scale`.
 
     >>> df = pd.DataFrame({"patient": np.repeat(np.arange(6), 2), "leak": [1, 0] * 6})
-    >>> df["broke"] = [1, 1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 1]
+    >>> df["broke"] = [1, 1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0]
     >>> fit = gee_logistic(df, outcome="broke", covariates=["leak"], cluster="patient")
     >>> round(float(fit.settings["alpha"]), 3), round(float(fit.frame["estimate"].iloc[1]), 3)
-    (0.0, 2.0)
+    (0.447, 5.0)
     """
     if structure not in get_args(Structure):
         raise EstimationError(f"structure must be one of {', '.join(get_args(Structure))}, and is {structure!r}.")

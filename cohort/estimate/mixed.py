@@ -302,7 +302,7 @@ def _settings(
     data: Binomials, fit: MixedFit, covariance: FloatArray, known: tuple[float, float], points: int, without: float
 ) -> dict[str, Any]:
     more, _ = data.evaluate(fit.coef, fit.sd, 2 * points + 1)
-    gain = max(2.0 * (fit.loglik - without), 0.0)
+    gain = max(2.0 * (fit.loglik - without), 0.0) if fit.sd > 0 else 0.0
     return {
         "sd": fit.sd,
         "sd_std_error": float(np.sqrt(covariance[-1, -1])) if fit.sd > 0 else np.nan,
