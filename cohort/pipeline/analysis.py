@@ -8,6 +8,7 @@ import pandas as pd
 
 from cohort import literature
 from cohort.domain.errors import EstimationError, RegistryError
+from cohort.domain.outcomes import REFRACTURE_RELATIONS
 from cohort.pipeline import (
     ascertainment,
     courses,
@@ -23,8 +24,10 @@ from cohort.pipeline import (
     risk,
     variants,
 )
+from cohort.pipeline.factors import of_cohort as risk_factors_of
 from cohort.pipeline.stages import Cohort, Progress, prepare, settings_frame
 from cohort.tables.results import Estimates, Registry
+from cohort.tables.risk_factors import RiskFactors
 from cohort.tables.study_results import Beyond, Further, StudyResults
 
 HEADLINE_DAYS = 365
@@ -54,6 +57,8 @@ def analyse(registry: Registry, *, progress: Progress | None = None) -> StudyRes
     say("Fitting hazard models")
     hazards = risk.hazards(cohort)
     odds = risk.odds(cohort)
+    say("Asking each risk factor in several ways")
+    factors = _factors(cohort, say)
     say("Following patients beyond the first event")
     further = _further(cohort)
     say("Repeating the main figures under other choices")
@@ -90,6 +95,7 @@ def analyse(registry: Registry, *, progress: Progress | None = None) -> StudyRes
         quality=quality.quality(cohort),
         beyond=beyond,
         further=further,
+        factors=factors,
     )
 
 
@@ -123,6 +129,17 @@ def _further(cohort: Cohort) -> Further:
         proportionality=_where_possible(hazard_shape.proportionality, cohort),
         onset=_where_possible(onset_intervals.of_cohort, cohort),
     )
+
+
+def _factors(cohort: Cohort, say: Progress) -> RiskFactors:
+    """Risk factors of each relation; a registry of a few patients has none, and still has a report."""
+    found = []
+    for outcome in REFRACTURE_RELATIONS:
+        try:
+            found.append(risk_factors_of(cohort, outcome, progress=say))
+        except EstimationError:
+            continue
+    return RiskFactors.together(found)
 
 
 def _where_possible(estimated: Callable[[Cohort], Estimates], cohort: Cohort) -> Estimates:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from cohort.domain.study import StudyDefinition
+from cohort.pipeline.factors.rare import FEW_PER_PARAMETER
+from cohort.pipeline.risk import COVARIATE_SCALE
 from cohort.present import numbers
+from cohort.present.tables.factors import contrast
 from cohort.present.tables.risk import covariates
 from cohort.tables.study_results import Further
 
@@ -150,19 +155,7 @@ def paragraphs(study: StudyDefinition, further: Further | None = None) -> list[t
             "intervals robust "
             "to clustering in patients.",
         ),
-        (
-            "Models",
-            "Cause-specific Cox models on vertebrae at risk in the role (Efron ties, variance robust by "
-            "patient), one per "
-            "exposure, with the adjustment set that closes its back doors: "
-            + "; ".join(
-                f"{covariates(name)} ({covariates(', '.join(chosen))})" for name, chosen in m.adjustment.items()
-            )
-            + f". Logistic regression at {numbers.days(m.horizon_days)} weights for loss to follow-up and "
-            "takes death as a "
-            "known non-event. Findings that were not assessable or missing were left out of the model that needs them, "
-            "never turned into no. A ratio is read for its own exposure, never for the covariates beside it.",
-        ),
+        *_risk_factors(study),
         *_beyond_first(study, further or Further()),
         (
             "Disclosure",
@@ -176,6 +169,125 @@ def paragraphs(study: StudyDefinition, further: Further | None = None) -> list[t
             else "No count is hidden under these settings.",
         ),
     ]
+
+
+def _risk_factors(study: StudyDefinition) -> list[tuple[str, str]]:
+    """The parts on risk factors, with where each method comes from."""
+    m, b = study.models, study.bias
+    horizon = numbers.days(m.horizon_days)
+    by_cox = "Cox models of refracture and of death, late entries included"
+    by_odds = "a logistic model at the horizon, weighted for loss"
+    model, other = (by_cox, by_odds) if m.risk_model == "cox" else (by_odds, by_cox)
+    always = m.penalized == "always"
+    lags, landmarks = (listed([f"{day}" for day in days]) for days in (filter(None, m.drug_lag_days), m.landmark_days))
+    filled = (
+        "Multiple imputation by chained equations: each exposure and covariate drawn from all others, from the event "
+        "of each cause and from its cumulative hazard (White and Royston 2009), what is the patient's once per patient "
+        f"and what is the vertebra's once per vertebra; {m.imputations} completed data sets, pooled by Rubin's rules "
+        "with the degrees of freedom of Barnard and Rubin (1999). It answers for all if what is missing can be "
+        "foretold from what is known. In case it cannot, what is missing of the exposure was also drawn shifted, from "
+        f"half as many data sets each: log odds of a yes/no finding by {m.shift_log_odds:g} down and up, a number by "
+        f"{m.shift_sd:g} standard deviations down and up."
+        if m.imputations >= 2
+        else "Nothing was imputed under these settings."
+    )
+    return [
+        (
+            "Risk factors",
+            "Each exposure has a model of its own, crude and adjusted for the set that the study file declares for it, "
+            "which closes its back doors: "
+            + "; ".join(
+                f"{covariates(name)} ({covariates(', '.join(chosen))})" for name, chosen in m.adjustment.items()
+            )
+            + ". Hazard ratios are from cause-specific Cox models on vertebrae at risk in the role (Efron ties, "
+            "variance robust by patient), exposures as they stand on each day. Subdistribution ratios (Fine and Gray "
+            "1999) and risks are of treated vertebrae (same level) or patients, exposures as at entry, death "
+            "competing. Findings that were not assessable or missing were left out of the model that needs them, never "
+            "turned into no. A ratio is read for its own exposure, never for the covariates beside it.",
+        ),
+        (
+            "Standardized risks",
+            f"The risk within {horizon} of each unit as it is but with, and then without, the exposure, averaged over "
+            f"all who were analysed (Robins 1986), from {model}; risks from {other} are among the checks."
+            + _contrasts(study)
+            + " Limits are clustered in patients.",
+        ),
+        (
+            "Few events",
+            "Firth's penalized ratios, with limits from the penalized profile likelihood (Heinze and Schemper 2001), "
+            "stand beside maximum likelihood. "
+            + (
+                "The study file makes them the main ones."
+                if always
+                else "They are the main ones only where maximum likelihood has no finite value or limits, as when all "
+                "events are exposed."
+            )
+            + " They take vertebrae as independent. Exact rate ratios, and exact conditional odds ratios of patients "
+            f"whose outcome at {horizon} is known, are crude. Below {FEW_PER_PARAMETER:g} events per parameter a model "
+            "is of concern.",
+        ),
+        ("Missing findings", filled),
+        (
+            "Drugs",
+            "Use counts on the day"
+            + (
+                f", and with lags of {lags} days: from so many days after the start to as many after the stop"
+                if lags
+                else ""
+            )
+            + "; a course that holds on the first day at risk is taken to have begun long before. "
+            + (
+                f"Landmarks on days {landmarks} ask those still at risk on the day, by what they took on it. "
+                if landmarks
+                else ""
+            )
+            + "Treatment follows "
+            "fractures; neither makes treated and untreated alike.",
+        ),
+        (
+            "Bias",
+            "E-values (VanderWeele and Ding 2017) say how strongly something unmeasured would have to go with both "
+            "exposure and refracture to explain a ratio away. Errors: sensitivities of "
+            + "; ".join(f"{covariates(name)} {_shares(shares)}" for name, shares in b.sensitivity.items())
+            + f", each with specificities of {_shares(b.specificity)}; of refracture, sensitivity and specificity of "
+            + "; ".join(_shares(pair) for pair in b.outcome)
+            + ". Crude risk ratios were corrected by the matrix method (Greenland 1988), "
+            + (
+                f"adjusted hazard ratios told again {b.draws} times with the error (Fox, Lash and Greenland 2005). "
+                if b.draws
+                else ""
+            )
+            + "The error is taken not to depend on the other of the two. Negative controls: the adjusted hazard ratio "
+            "of a local finding for remote vertebrae, which it cannot reach, and the ratio of the two ratios.",
+        ),
+        (
+            "Prediction",
+            "One Cox model of all exposures and covariates, of complete cases and of imputed data, is labelled "
+            "predictive: a coefficient in it is what is left of a finding once what it leads to is held fixed.",
+        ),
+        (
+            "Odds",
+            f"Logistic regression at {horizon} weights for loss to follow-up and takes death as a known non-event.",
+        ),
+    ]
+
+
+def _shares(values: Iterable[float]) -> str:
+    """Shares in per cent as a list.
+
+    >>> _shares((0.14, 0.64))
+    '14 % and 64 %'
+    """
+    return listed([percent(value) for value in values])
+
+
+def _contrasts(study: StudyDefinition) -> str:
+    """A sentence on the values that the risks of numbers compare."""
+    said = [
+        f"{covariates(name)} {contrast(name, *(value * COVARIATE_SCALE.get(name, 1.0) for value in between))}"
+        for name, between in study.models.contrasts.items()
+    ]
+    return f" Of a number, two values are compared: {'; '.join(said)}." if said else ""
 
 
 def _beyond_first(study: StudyDefinition, further: Further) -> list[tuple[str, str]]:

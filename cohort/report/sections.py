@@ -7,10 +7,10 @@ import math
 import pandas as pd
 
 from cohort.present import numbers, theme
-from cohort.present.figures import flow, forest, incidence, literature, mechanisms, sensitivity, spine
+from cohort.present.figures import flow, incidence, literature, mechanisms, sensitivity, spine
 from cohort.present.tables import beyond, occurrence, people, published, record, risk
 from cohort.present.tables.model import records
-from cohort.report import further, methods, quality
+from cohort.report import factors, further, methods, quality
 from cohort.report.blocks import (
     Block,
     Definitions,
@@ -40,7 +40,7 @@ def sections(page: Page) -> list[Section]:
         _when(page),
         _where(page),
         _why(page),
-        _risk(page),
+        factors.section(page),
         further.section(page),
         _sensitivity(page),
         _literature(page),
@@ -229,34 +229,6 @@ def _why(page: Page) -> Section:
         "No same-level refracture was counted, or too few to show, so no mechanism is drawn.",
     )
     return Section("why", "Why treated vertebrae failed", [*blocks, *tables_of(risk.mechanisms(r.mechanisms, rule))])
-
-
-def _risk(page: Page) -> Section:
-    r, rule = page.results, page.rule
-    horizon = r.registry.study.models.horizon_days
-    if r.cox.frame.empty:
-        return Section("risk", "Risk factors", [Paragraph("No model was fitted: there are too few patients.")])
-    blocks: list[Block] = []
-    for outcome in ("same", "adjacent", "remote"):
-        if not (r.cox.frame["outcome"] == outcome).any():
-            continue
-        name = {"same": "same-level", "adjacent": "adjacent", "remote": "remote"}[outcome]
-        blocks += figure_of(
-            f"figure-forest-{outcome}",
-            f"Hazard of {name} refracture",
-            f"Cause-specific hazard ratios on vertebrae at risk, clustered in patients; line: {page.level}, "
-            "with an arrow "
-            "where it runs off the axis. Each ratio is from its own model; events and patients of each stand "
-            "beside it.",
-            forest.draw(r.cox.frame, outcome, rule),
-            forest.alt(r.cox.frame, outcome, rule),
-            f"No hazard ratio of {name} refracture can be shown: there are too few events.",
-        )
-    blocks += tables_of(
-        risk.models(r.cox.frame, rule, odds=False),
-        risk.models(r.logistic.frame, rule, odds=True, horizon_days=horizon),
-    )
-    return Section("risk", "Risk factors", blocks)
 
 
 def _sensitivity(page: Page) -> Section:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from cohort.tables.results import Estimates, Registry
+from cohort.tables.risk_factors import RiskFactors
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,8 @@ class StudyResults:
     notes : sentences that must be read with the results.
     quality : what the data say of themselves.
     beyond : definitions, policies, misnumbered spines, looking and timing, beside the main figures.
+    factors : risk factors of each relation under several questions, with checks, few events, missing findings, drugs
+        and bias.
     further : states, counts of refractures, days lost; ratios of several events, within patients and by time.
     """
 
@@ -155,3 +158,4 @@ class StudyResults:
     quality: Quality = field(default_factory=Quality)
     beyond: Beyond = field(default_factory=Beyond)
     further: Further = field(default_factory=Further)
+    factors: RiskFactors = field(default_factory=RiskFactors)

@@ -19,7 +19,7 @@ from cohort.present.tables.risk import COVARIATES, RATIO, REFRACTURES, covariate
 
 ANSWERS: Final = {
     "hazard_ratio": "Causes: among those still at risk",
-    "subdistribution_hazard_ratio": "Who is seen again: the dead stay in",
+    "subdistribution_hazard_ratio": "Who is seen again, the dead counted in",
     "risk_difference": "Decisions: how many more of 100",
     "risk_ratio": "The same, as a ratio",
 }
@@ -34,7 +34,7 @@ TERMS: Final = {
     "t_score": "T-score, per SD higher",
 }
 ANALYSES: Final = {"complete case": "Complete cases", "multiple imputation": "Imputed"}
-FEW_DRAWS: Final = r"(\d+) imputations are few where \d+% of the information is missing"
+FEW_DRAWS: Final = r"\d+ imputations are few where \d+% of the information is missing"
 COUNTS: Final = ("n_patients", "n_units", "n_events")
 VALUES: Final = ("estimate", "conf_low", "conf_high")
 
@@ -105,19 +105,24 @@ def in_words(text: object) -> str:
     >>> in_words("not imputed: t_score does not vary where it is known")
     'not imputed: T-score does not vary where it is known'
     >>> in_words("20 imputations are few where 31% of the information is missing")
-    '20 imputations are few for how much is missing'
+    'few imputations for how much is missing'
     """
-    said = re.sub(FEW_DRAWS, r"\1 imputations are few for how much is missing", text) if isinstance(text, str) else ""
+    said = re.sub(FEW_DRAWS, "few imputations for how much is missing", text) if isinstance(text, str) else ""
     for name, words in COVARIATES.items():
         if "_" in name:
             said = said.replace(name, words)
     return said
 
 
-def value_cell(r: Any, hidden: bool, kind: numbers.Kind = "ratio") -> Cell:
+def tellable(frame: pd.DataFrame, hidden: Any) -> bool:
+    """Whether any estimate is finite and not hidden."""
+    return bool((np.isfinite(frame["estimate"].to_numpy(dtype=np.float64)) & ~np.asarray(hidden, dtype=bool)).any())
+
+
+def value_cell(r: Any, hidden: bool, kind: numbers.Kind = "ratio", without: str = "not estimable") -> Cell:
     """An estimate with its interval; a dash where it is hidden, words where there is none."""
-    if math.isnan(r.estimate) and not hidden:
-        return Cell("not estimable")
+    if not math.isfinite(r.estimate) and not hidden:
+        return Cell(without)
     return estimate_cell(r.estimate, r.conf_low, r.conf_high, kind, hidden)
 
 
@@ -168,8 +173,8 @@ def adjustment(frame: pd.DataFrame) -> Table | None:
         "adjustment",
         "What each exposure is adjusted for",
         "The sets that the study file declares under [models.adjustment], the same for every outcome: what may lie "
-        "behind both the exposure and the refracture, as far as it is recorded. What the exposure leads to is never in "
-        "its own set.",
+        "behind both the exposure and the refracture, as far as it is recorded. What an exposure leads to has no place "
+        "in its set.",
         (Column("Exposure", "text"), Column("Adjusted for", "text"), Column("Declared", "text")),
         tuple(rows),
         frame[["exposure", "label", "covariate", "declared"]],
@@ -200,7 +205,7 @@ def effects(shown: pd.DataFrame, outcome: str, horizon_days: float, rule: Disclo
     shown : as `with_concealed` gives it.
     """
     frame = shown[(shown["outcome"] == outcome) & shown["measure"].isin(ANSWERS)].reset_index(drop=True)
-    if not (frame["estimate"].notna() & ~frame["concealed"]).any():
+    if not tellable(frame, frame["concealed"]):
         return None
     within = numbers.days(horizon_days)
     labels = {
@@ -275,7 +280,7 @@ def fullest(shown: pd.DataFrame) -> pd.DataFrame:
 def risks(shown: pd.DataFrame, horizon_days: float, rule: Disclosure) -> Table | None:
     """The standardized risk if all and if none had each finding; shown : as `with_concealed` gives it."""
     frame = fullest(shown[shown["measure"].isin(RISKS)])
-    if not (frame["estimate"].notna() & ~frame["concealed"]).any():
+    if not tellable(frame, frame["concealed"]):
         return None
     compared = contrasts(frame)
     rows: list[Row] = []
@@ -324,26 +329,29 @@ def predictive(frame: pd.DataFrame, rule: Disclosure) -> Table | None:
     """All exposures and covariates in one model, of each outcome; no ratio of it is an effect."""
     frame = with_columns(frame, ("outcome", "term", "label", "analysis", "method", *COUNTS, *VALUES, "note"))
     hidden = rule.small(frame["n_events"]) | rule.small(frame["n_patients"])
-    if not (frame["estimate"].notna() & ~hidden).any():
+    if not tellable(frame, hidden):
         return None
-    outcomes = [name for name in REFRACTURES if name in set(frame["outcome"])]
     analyses = [str(name) for name in frame["analysis"].drop_duplicates()]
-    cells = {(str(r.outcome), str(r.analysis), str(r.term)): r for r in records(frame)}
-    pairs = [(outcome, analysis) for outcome in outcomes for analysis in analyses]
-    terms = frame[frame["term"].fillna("") != ""].drop_duplicates("term")
     notes = Notes(rule)
-    counts = []
-    for outcome, analysis in pairs:
-        mine = frame[(frame["outcome"] == outcome) & (frame["analysis"] == analysis) & frame["n_events"].notna()]
-        first = next(records(mine), None)
-        counts.append(numbers.MISSING if first is None else behind(first, bool(hidden[first.Index]), rule))
-    rows = [row(f"Events / units{notes.marks(*map(in_words, frame.loc[frame['term'] == '', 'note']))}", *counts)]
-    for term in records(terms):
-        found = [cells.get((outcome, analysis, str(term.term))) for outcome, analysis in pairs]
-        label = TERMS.get(str(term.term), str(term.label))
-        said = [in_words(r.note) for r in found if r is not None and not hidden[r.Index]]
-        line = [Cell(numbers.MISSING) if r is None else value_cell(r, bool(hidden[r.Index])) for r in found]
-        rows.append(row(f"{label}{notes.marks(*said)}", *line))
+    rows: list[Row] = []
+    for outcome, of_outcome in frame.groupby("outcome", sort=False, observed=True):
+        rows.append(heading(f"{REFRACTURES[str(outcome)]} refracture"))
+        counts = {str(r.analysis): r for r in records(of_outcome) if not math.isnan(r.n_events)}
+        line = [
+            behind(counts[name], bool(hidden[counts[name].Index]), rule) if name in counts else numbers.MISSING
+            for name in analyses
+        ]
+        why = of_outcome.loc[of_outcome["term"].fillna("") == "", "note"]
+        rows.append(row(f"Events / units{notes.marks(*map(in_words, why))}", *line, indent=True))
+        for term, block in of_outcome[of_outcome["term"].fillna("") != ""].groupby("term", sort=False, observed=True):
+            found = {str(r.analysis): r for r in records(block)}
+            label = TERMS.get(str(term), str(block["label"].iloc[0]))
+            said = [in_words(r.note) for r in found.values() if not hidden[r.Index]]
+            cells = [
+                value_cell(found[name], bool(hidden[found[name].Index])) if name in found else Cell(numbers.MISSING)
+                for name in analyses
+            ]
+            rows.append(row(f"{label}{notes.marks(*said)}", *cells, indent=True))
     return Table(
         "predictive",
         "All findings in one model: predictive, not causal",
@@ -353,10 +361,7 @@ def predictive(frame: pd.DataFrame, rule: Disclosure) -> Table | None:
         "it leads to, a finding loses what it does through it.",
         (
             Column("", "text"),
-            *(
-                Column(ANALYSES.get(analysis, analysis), "estimate", group=REFRACTURES[outcome])
-                for outcome, analysis in pairs
-            ),
+            *(Column(ANALYSES.get(name, name), "estimate", group="Hazard ratio (interval)") for name in analyses),
         ),
         tuple(rows),
         csv_of(
@@ -365,6 +370,7 @@ def predictive(frame: pd.DataFrame, rule: Disclosure) -> Table | None:
             rule, few=hidden, hidden=hidden, percent=np.zeros(len(frame), dtype=bool),
         ),
         notes.footnotes,
+        long=True,
     ).with_notes(
         "Firth's penalized ratios, where maximum likelihood had no finite value."
         if (frame["method"] == "Firth").any()

@@ -1,4 +1,4 @@
-"""What no model of the registry can know: why drugs were given, what was not measured, what was told wrongly.
+"""What no model of the registry can know: what nobody measured, and what was told wrongly.
 
 Each of these tables takes an assumption and says what the effect would be under it; none of them corrects the effect.
 """
@@ -16,10 +16,10 @@ from cohort.present.disclosure import Disclosure
 from cohort.present.tables.factors import (
     COUNTS,
     VALUES,
-    behind,
     csv_of,
     in_words,
     name_of,
+    tellable,
     value_cell,
     with_columns,
 )
@@ -40,100 +40,11 @@ from cohort.present.tables.risk import RATIO, REFRACTURES, sentence_case
 
 CELLS: Final = ("exposed_events", "exposed_free", "unexposed_events", "unexposed_free")
 LIMITS: Final = ("estimate", "low", "high")
-DRUGS: Final = {"anti_osteoporotic": "anti-osteoporotic drugs", "corticosteroids": "corticosteroids"}
-EVERYWHERE: Final = "acts on the whole spine"
-
-
-def drugs(frame: pd.DataFrame, rule: Disclosure) -> Table | None:
-    """The adjusted hazard ratio of each drug by use on the day, with lags, and from landmarks on."""
-    frame = with_columns(frame, ("outcome", "exposure", "label", "analysis", *COUNTS, *VALUES, "note"))
-    hidden = rule.small(frame["n_events"]) | rule.small(frame["n_patients"])
-    if not (frame["estimate"].notna() & ~hidden).any():
-        return None
-    outcomes = [name for name in REFRACTURES if name in set(frame["outcome"])]
-    cells = {(str(r.outcome), str(r.exposure), str(r.analysis)): r for r in records(frame)}
-    notes = Notes(rule)
-    rows: list[Row] = []
-    for exposure, block in frame.groupby("exposure", sort=False, observed=True):
-        rows.append(heading(name_of(block["label"].iloc[0]).removesuffix(", current")))
-        for analysis in block["analysis"].drop_duplicates():
-            found = [cells.get((outcome, str(exposure), str(analysis))) for outcome in outcomes]
-            said = [in_words(r.note) for r in found if r is not None and not hidden[r.Index]]
-            line: list[str | Cell] = [f"{_use(str(analysis))}{notes.marks(*said)}"]
-            for r in found:
-                if r is None:
-                    line += [numbers.MISSING, Cell(numbers.MISSING)]
-                else:
-                    line += [behind(r, bool(hidden[r.Index]), rule), value_cell(r, bool(hidden[r.Index]))]
-            rows.append(row(*line, indent=True))
-    return Table(
-        "drugs",
-        "Drugs, by when they were taken",
-        "Unit: vertebrae at risk in the role, clustered in patients; denominator: those with the drug and the "
-        "covariates known, of landmarks those still at risk on the day; window: all follow-up, of landmarks what comes "
-        "after. Adjusted hazard ratios.",
-        (
-            Column("", "text"),
-            *(
-                column
-                for outcome in outcomes
-                for column in (
-                    Column("Events / vertebrae", group=REFRACTURES[outcome]),
-                    Column("Ratio (interval)", "estimate", group=REFRACTURES[outcome]),
-                )
-            ),
-        ),
-        tuple(rows),
-        csv_of(
-            frame,
-            ("outcome", "exposure", "label", "analysis", "adjusted_for", *COUNTS, *VALUES, "note"),
-            rule, few=hidden, hidden=hidden, percent=np.zeros(len(frame), dtype=bool),
-        ),
-        (
-            "Lag: use counts from so many days after a start to as many after the stop, for a drug that needs time to "
-            "act. Landmark: only those still at risk on the day, by what they took on it. Together: one model of all "
-            "landmarks, an event in it once for each landmark before it, clustered in patients; events are distinct.",
-            *notes.footnotes,
-        ),
-    ).with_notes(rule.note() if hidden.any() else "")  # fmt: skip
-
-
-def _use(analysis: str) -> str:
-    """An analysis of drugs for readers.
-
-    >>> _use("current use"), _use("lag 90 days"), _use("landmark day 90"), _use("landmark stacked")
-    ('Use on the day', 'Lag of 90 days', 'Landmark: day 90', 'Landmarks together')
-    """
-    if analysis == "current use":
-        return "Use on the day"
-    if analysis == "landmark stacked":
-        return "Landmarks together"
-    return analysis.replace("landmark ", "Landmark: ").replace("lag ", "Lag of ")
-
-
-def started(frame: pd.DataFrame, rule: Disclosure) -> list[str]:
-    """How many courses of each drug began soon after a refracture, in sentences."""
-    said = []
-    for r in records(frame):
-        name = DRUGS.get(str(r.exposure), str(r.label).lower())
-        if not r.n_starts:
-            said.append(f"No course of {name} began during follow-up.")
-            continue
-        after, people = int(r.n_after_fracture), int(r.n_patients_after)
-        courses = f"{rule.text(float(r.n_starts), bool(rule.small(r.n_patients)) or None)} courses of {name}"
-        # The others are told by the total: few of either kind are few to tell.
-        if any(bool(rule.small(n)) for n in (people, after, r.n_starts - after, r.n_patients)):
-            said.append(
-                f"How many of {courses} that began during follow-up did so within {int(r.within_days)} days after a "
-                "counted refracture is withheld: few did, or few did not."
-            )
-            continue
-        share = f" ({numbers.number(after / float(r.n_starts), 'percent')} %)" if after else ""
-        said.append(
-            f"Of {courses} that began during follow-up, {numbers.count(float(after))}{share} began within "
-            f"{int(r.within_days)} days after a counted refracture."
-        )
-    return said
+# How the note of a finding without a control begins, and what to say of all such findings.
+WITHOUT: Final = {
+    "acts on the whole spine": "each acts on the whole spine, so that no level is out of reach",
+    "which levels are out of its reach is not known": "it is not known which levels are out of reach",
+}
 
 
 def e_values(frame: pd.DataFrame, rule: Disclosure) -> Table | None:
@@ -220,11 +131,11 @@ def misclassified(frame: pd.DataFrame, horizon_days: float, rule: Disclosure) ->
     if frame.empty:
         return None
     frame = frame.assign(concealed=hidden_errors(frame, rule))
-    if not (frame["estimate"].notna() & ~frame["concealed"]).any():
+    if not tellable(frame, frame["concealed"]):
         return None
     outcomes = [name for name in REFRACTURES if name in set(frame["outcome"])]
     within = numbers.days(horizon_days)
-    notes = _Errors()
+    notes = _Errors(rule)
     rows: list[Row] = []
     for _, block in frame.groupby("exposure", sort=False, observed=True):
         name = name_of(block["label"].iloc[0])
@@ -243,7 +154,8 @@ def misclassified(frame: pd.DataFrame, horizon_days: float, rule: Disclosure) ->
         "If findings or refractures were told wrongly",
         f"Unit: patients whose outcome at {within} is known (risk ratios), vertebrae at risk in the role (hazard "
         "ratios); denominator: those with the finding known, and for hazard ratios the covariates; window: "
-        f"{within}, all follow-up. What the ratio would be if the error did not depend on the other one of the two.",
+        f"{within}, all follow-up. The error of a finding is taken not to depend on refracture, nor that of refracture "
+        "on the finding.",
         (
             Column("Assumed", "text"),
             *(Column(f"{REFRACTURES[name]} (interval)", "estimate") for name in outcomes),
@@ -273,10 +185,16 @@ def misclassified(frame: pd.DataFrame, horizon_days: float, rule: Disclosure) ->
 
 
 class _Errors:
-    """Footnotes on draws that were impossible."""
+    """Footnotes on draws that were impossible, and on what could not be estimated."""
 
-    def __init__(self) -> None:
+    def __init__(self, rule: Disclosure) -> None:
         self._said: list[str] = []
+        self._rule = rule
+
+    def because(self, r: Any) -> str:
+        """The mark of a row without an estimate."""
+        said = self._rule.sentence(in_words(r.note))
+        return self._place(said) if said else ""
 
     def mark(self, r: Any) -> str:
         """The mark of a row of which some draws were impossible, or which has no upper limit."""
@@ -288,7 +206,10 @@ class _Errors:
             parts.append("in so many draws all events were exposed that there is no upper limit")
         if not parts:
             return ""
-        said = sentence_case("; ".join(parts))
+        return self._place("; ".join(parts))
+
+    def _place(self, text: str) -> str:
+        said = sentence_case(text)
         if said not in self._said:
             self._said.append(said)
         return f" [{self._said.index(said) + 1}]"
@@ -327,7 +248,7 @@ def _corrected(r: Any, notes: _Errors) -> Cell:
         return Cell(numbers.MISSING)
     if math.isnan(r.estimate):
         said = str(r.note)
-        return Cell("impossible" if said.startswith("impossible") else "not estimable")
+        return Cell("impossible" if said.startswith("impossible") else f"not estimable{notes.because(r)}")
     cell = estimate_cell(r.estimate, r.conf_low, r.conf_high, "ratio")
     return Cell(cell.text, f"{cell.interval}{notes.mark(r)}")
 
@@ -336,19 +257,21 @@ def controls(frame: pd.DataFrame, rule: Disclosure) -> Table | None:
     """The ratio of a local finding beside its ratio for levels that it cannot reach."""
     sides = [f"{side}_{name}" for side in ("primary", "control") for name in (*LIMITS, "events")]
     frame = with_columns(frame, ("outcome", "exposure", "label", "control_outcome", *sides, *VALUES, "note"))
-    everywhere = frame["note"].fillna("").astype(str).str.startswith(EVERYWHERE).to_numpy()
+    said = frame["note"].fillna("").astype(str)
+    uncontrolled = said.str.startswith(tuple(WITHOUT)).to_numpy()
     primary, control = rule.small(frame["primary_events"]), rule.small(frame["control_events"])
     hidden = primary | control
-    local = frame[~everywhere]
-    if not (local["estimate"].notna() & ~hidden[local.index.to_numpy()]).any():
+    local = frame[~uncontrolled]
+    if not tellable(local, hidden[local.index.to_numpy()]):
         return None
+    notes = Notes(rule)
     rows: list[Row] = []
     for outcome, block in local.groupby("outcome", sort=False, observed=True):
         rows.append(heading(f"{REFRACTURES[str(outcome)]} refracture"))
         for r in records(block):
             rows.append(
                 row(
-                    str(r.label),
+                    f"{r.label}{'' if pd.notna(r.estimate) or hidden[r.Index] else notes.marks(in_words(r.note))}",
                     rule.text(float(r.primary_events)),
                     _side(r, "primary", bool(primary[r.Index])),
                     rule.text(float(r.control_events)),
@@ -357,13 +280,17 @@ def controls(frame: pd.DataFrame, rule: Disclosure) -> Table | None:
                     indent=True,
                 )
             )
-    systemic = [name_of(label) for label in frame.loc[everywhere, "label"].drop_duplicates()]
+    without = []
+    for start, words in WITHOUT.items():
+        labels = frame.loc[said.str.startswith(start), "label"].drop_duplicates()
+        if len(labels):
+            without.append(f"No control for {'; '.join(name_of(label) for label in labels)}: {words}.")
     concealed = {
         **{f"{side}_{name}": few for side, few in (("primary", primary), ("control", control)) for name in LIMITS},
         **dict.fromkeys(VALUES, hidden),
     }
     data = frame[["outcome", "exposure", "label", "control_outcome", *sides, *VALUES, "note"]].assign(
-        note=[in_words(text) if whole else "" for text, whole in zip(frame["note"], everywhere, strict=True)],
+        note=[in_words(text) if whole else "" for text, whole in zip(said, uncontrolled, strict=True)],
         **{name: frame[name].where(~few) for name, few in concealed.items()},
     )
     return Table(
@@ -389,12 +316,9 @@ def controls(frame: pd.DataFrame, rule: Disclosure) -> Table | None:
             values=dict.fromkeys(concealed, "ratio"),
         ),
         (
-            *(
-                [f"No control: {'; '.join(systemic)}. Each {EVERYWHERE}, so that no level is out of reach."]
-                if systemic
-                else []
-            ),
+            *without,
             "An interval for remote levels that holds 1 does not prove that there is no bias shared by both.",
+            *notes.footnotes,
         ),
     ).with_notes(rule.note() if hidden.any() else "")
 

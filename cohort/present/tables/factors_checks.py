@@ -20,6 +20,7 @@ from cohort.present.tables.factors import (
     fullest,
     in_words,
     name_of,
+    tellable,
     value_cell,
     with_columns,
 )
@@ -28,6 +29,7 @@ from cohort.present.tables.model import Cell, Column, Row, Table, heading, of, r
 from cohort.present.tables.ratios import Notes
 from cohort.present.tables.risk import REFRACTURES
 
+NONE: Final = "none"  # in a table of many columns
 TOO_FEW: Final = "Too few events to show."
 TOLD_BY_COUNTS: Final = ("events_per_parameter", "incomplete")  # their sentences hold counts alone
 
@@ -100,12 +102,25 @@ def checks(frame: pd.DataFrame, shown: pd.DataFrame, rule: Disclosure) -> Table 
     ).with_notes(rule.note() if (few | concealed).any() else "")  # fmt: skip
 
 
+def _per(events: float) -> str:
+    """Events per parameter, with a decimal where it matters.
+
+    >>> _per(21.75), _per(5.5)
+    ('22', '5.5')
+    """
+    return numbers.fixed(events, 1 if events < 10 else 0)
+
+
 def _p(r: Any) -> str:
-    return "" if math.isnan(r.p_value) else f" (p = {numbers.p_value(float(r.p_value))})".replace("= <", "< ")
+    return (
+        ""
+        if math.isnan(r.p_value)
+        else f" (p\u00a0=\u00a0{numbers.p_value(float(r.p_value))})".replace("=\u00a0<", "<\u00a0")
+    )
 
 
 PASSED: Final[dict[str, Callable[[Any], str]]] = {
-    "events_per_parameter": lambda r: f"{r.estimate:.0f} events per parameter",
+    "events_per_parameter": lambda r: f"{_per(float(r.estimate))} events per parameter",
     "incomplete": lambda r: "few left out for missing values",
     "proportional_hazards": lambda r: f"ratio constant over time{_p(r)}",
     "straight_line": lambda r: f"a straight line fits{_p(r)}",
@@ -154,10 +169,13 @@ def few_events(frame: pd.DataFrame, horizon_days: float, rule: Disclosure) -> Ta
     sided = few_on_one_side((frame[exact],), rule)
     one_side = np.array([pair in sided for pair in zip(frame["outcome"], frame["exposure"], strict=True)], dtype=bool)
     hidden = few | (exact & one_side)
-    if not (frame["estimate"].notna() & ~hidden).any():
+    if not tellable(frame, hidden):
         return None
     frame = frame.assign(few=few, concealed=hidden)
-    likelihoods = fullest(frame[frame["measure"] == "hazard_ratio"].assign(place=lambda f: f.index))
+    # A row without any estimate would only say so once more.
+    pairs = frame["outcome"].astype(str) + "\n" + frame["exposure"].astype(str)
+    told = [pair for pair, part in frame.groupby(pairs, sort=False) if tellable(part, part["concealed"])]
+    likelihoods = fullest(frame[(frame["measure"] == "hazard_ratio") & pairs.isin(told)])
     notes = Notes(rule)
     rows: list[Row] = []
     for outcome, of_outcome in likelihoods.groupby("outcome", sort=False, observed=True):
@@ -165,19 +183,19 @@ def few_events(frame: pd.DataFrame, horizon_days: float, rule: Disclosure) -> Ta
         for exposure, block in of_outcome.groupby("exposure", sort=False, observed=True):
             fitted = {str(r.method): r for r in records(block)}
             likelihood, firth = fitted["maximum likelihood"], fitted["Firth"]
-            main = next((name for name, r in fitted.items() if r.main == "yes"), "")
             mine = frame[(frame["outcome"] == outcome) & (frame["exposure"] == exposure) & (frame["method"] == "exact")]
             crude = {str(r.measure): r for r in records(mine)}
-            per = numbers.MISSING if likelihood.few else numbers.fixed(float(likelihood.events_per_parameter), 0)
+            few_here = bool(likelihood.few)
+            events = rule.text(float(likelihood.n_events), few_here or None)
+            per = "" if few_here else f" ({_per(float(likelihood.events_per_parameter))})"
+            penalized = firth.main == "yes" and pd.notna(firth.estimate) and not firth.concealed
             said = [_unusual(r.note) for r in (likelihood, firth) if not r.concealed]
             rows.append(
                 row(
-                    f"{name_of(likelihood.label)}{notes.marks(*said)}",
-                    rule.text(float(likelihood.n_events), bool(likelihood.few) or None),
-                    per,
-                    value_cell(likelihood, bool(likelihood.concealed)),
-                    value_cell(firth, bool(firth.concealed)),
-                    {"maximum likelihood": "likelihood"}.get(main, main),
+                    f"{name_of(likelihood.label)}{' *' if penalized else ''}{notes.marks(*said)}",
+                    f"{events}{per}",
+                    value_cell(likelihood, bool(likelihood.concealed), without=NONE),
+                    value_cell(firth, bool(firth.concealed), without=NONE),
                     *_exact(crude, rule),
                     indent=True,
                 )
@@ -188,17 +206,15 @@ def few_events(frame: pd.DataFrame, horizon_days: float, rule: Disclosure) -> Ta
         "Few events: maximum likelihood, penalized and exact",
         "Unit: vertebrae at risk in the role (hazard and rate ratios) or patients whose outcome is known at "
         f"{within} (odds ratios); denominator: those with the exposure known, and for adjusted ratios the covariates; "
-        f"window: all follow-up, for odds ratios {within}. Main: the one that stands in the tables of effects.",
+        f"window: all follow-up, for odds ratios {within}. Behind the events, in brackets: per parameter; n: patients.",
         (
             Column("", "text"),
             Column("Events", group="Hazard ratio, adjusted (interval)"),
-            Column("Per parameter", group="Hazard ratio, adjusted (interval)"),
             Column("Likelihood", "estimate", group="Hazard ratio, adjusted (interval)"),
             Column("Firth", "estimate", group="Hazard ratio, adjusted (interval)"),
-            Column("Main", "text", group="Hazard ratio, adjusted (interval)"),
             Column("Rate ratio", "estimate", group="Exact, crude (interval)"),
             Column("Odds ratio", "estimate", group="Exact, crude (interval)"),
-            Column("Events / patients", group="Exact, crude (interval)"),
+            Column("Events / n", group="Exact, crude (interval)"),
         ),
         tuple(rows),
         csv_of(
@@ -208,8 +224,11 @@ def few_events(frame: pd.DataFrame, horizon_days: float, rule: Disclosure) -> Ta
             rule, few=few, hidden=hidden, percent=np.zeros(len(frame), dtype=bool),
         ),
         (
+            "The main ratio, which stands in the tables of effects, is that of maximum likelihood; where it has no "
+            "finite value or limits, or the study file says so, it is Firth's (*).",
             "Robust limits of maximum likelihood allow for several events of one patient. Firth's and exact limits "
             "take all events as independent, and are too narrow where patients have several.",
+            "A finding without any of these ratios is left out.",
             "Exact ratios are of yes/no findings, and take nothing else into account. Crude ratios of both "
             "likelihoods, and mid-P limits, which are narrower than exact ones, are in the CSV.",
             *notes.footnotes,
@@ -228,7 +247,7 @@ def _exact(crude: Mapping[str, Any], rule: Disclosure) -> list[str | Cell]:
     cells: list[str | Cell] = []
     for measure in ("rate_ratio", "odds_ratio"):
         r = crude.get(measure)
-        cells.append(Cell(numbers.MISSING) if r is None else value_cell(r, bool(r.concealed)))
+        cells.append(Cell(numbers.MISSING) if r is None else value_cell(r, bool(r.concealed), without=NONE))
     odds = crude.get("odds_ratio")
     if odds is None:
         return [*cells, numbers.MISSING]

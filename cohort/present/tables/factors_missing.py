@@ -15,13 +15,15 @@ from cohort.present.tables.factors import (
     COUNTS,
     UNITS,
     VALUES,
+    behind,
     csv_of,
     few_on_one_side,
     in_words,
+    tellable,
     value_cell,
     with_columns,
 )
-from cohort.present.tables.model import Cell, Column, Row, Table, heading, of, public, records, row
+from cohort.present.tables.model import Cell, Column, Row, Table, heading, public, records, row
 from cohort.present.tables.ratios import Notes
 from cohort.present.tables.risk import COVARIATES, REFRACTURES, sentence_case
 
@@ -49,7 +51,7 @@ def missing_states(frame: pd.DataFrame, rule: Disclosure) -> Table | None:
                 r, concealed = cells[unit, term, state]
                 line += [
                     rule.text(float(r.n_units), concealed),
-                    numbers.MISSING if concealed else numbers.number(float(r.estimate), "percent"),
+                    numbers.MISSING if concealed else _share(r),
                     rule.text(float(r.n_patients), concealed),
                 ]
             rows.append(row(sentence_case(COVARIATES.get(str(term), str(term)))[:-1], *line, indent=True))
@@ -74,6 +76,11 @@ def missing_states(frame: pd.DataFrame, rule: Disclosure) -> Table | None:
         ),
         long=True,
     ).with_notes(rule.note() if hidden.any() else "")
+
+
+def _share(r: Any) -> str:
+    """Per cent of a count that is shown; none is 0."""
+    return numbers.number(float(r.estimate), "percent") if r.n_units else "0"
 
 
 def missing_patterns(frame: pd.DataFrame, rule: Disclosure) -> Table | None:
@@ -141,7 +148,7 @@ def _population(block: pd.DataFrame, rule: Disclosure) -> str:
 
 
 def imputed(frame: pd.DataFrame, rare: pd.DataFrame, settings: Mapping[str, Any], rule: Disclosure) -> Table | None:
-    """Complete cases, multiple imputation and shifted imputations side by side.
+    """Complete cases, multiple imputation and shifted imputations side by side; None where nothing was to be imputed.
 
     settings : those of `RiskFactors.imputed` (draws). rare : as there, for what few on one side would tell.
     """
@@ -151,30 +158,29 @@ def imputed(frame: pd.DataFrame, rare: pd.DataFrame, settings: Mapping[str, Any]
     sided = few_on_one_side((frame[frame["analysis"] == "complete case"], rare), rule)
     one_side = np.array([pair in sided for pair in zip(frame["outcome"], frame["exposure"], strict=True)], dtype=bool)
     hidden = few | (one_side & (frame["measure"] == "risk_difference").to_numpy())
-    if not (frame["estimate"].notna() & ~hidden).any():
+    if not tellable(frame, hidden) or (frame["analysis"] == "complete case").all():
         return None
     shift = frame["analysis"].str.extract(r"shift ([+-])", expand=False)
     columns = frame["analysis"].where(shift.isna(), shift.map({"-": "lower", "+": "higher"}))
     frame = frame.assign(column=columns, few=few, concealed=hidden)
     wanted = (
         ("complete case", "hazard_ratio"), ("multiple imputation", "hazard_ratio"), ("lower", "hazard_ratio"),
-        ("higher", "hazard_ratio"), ("complete case", "risk_difference"), ("multiple imputation", "risk_difference"),
+        ("higher", "hazard_ratio"), ("multiple imputation", "risk_difference"),
     )  # fmt: skip
     notes = Notes(rule)
     rows: list[Row] = []
     for outcome, of_outcome in frame.groupby("outcome", sort=False, observed=True):
-        rows.append(heading(f"{REFRACTURES[str(outcome)]} refracture, {UNITS[str(outcome)]}"))
+        rows.append(heading(f"{REFRACTURES[str(outcome)]} refracture{_imputed_of(of_outcome, rule)}"))
         for _, block in of_outcome.groupby("exposure", sort=False, observed=True):
             fitted = {(str(r.column), str(r.measure)): r for r in records(block)}
             said = [in_words(r.note) for r in fitted.values() if not r.concealed]
-            line: list[str | Cell] = [f"{block['label'].iloc[0]}{notes.marks(*said)}"]
-            for name in ("complete case", "multiple imputation"):
-                r = fitted.get((name, "hazard_ratio"))
-                line.append(
-                    numbers.MISSING
-                    if r is None or math.isnan(r.n_events)
-                    else of(rule.text(float(r.n_events), bool(r.few) or None), rule.text(float(r.n_units)))
-                )
+            whole = fitted.get(("complete case", "hazard_ratio"))
+            line: list[str | Cell] = [
+                f"{block['label'].iloc[0]}{notes.marks(*said)}",
+                numbers.MISSING
+                if whole is None or math.isnan(whole.n_events)
+                else behind(whole, bool(whole.few), rule),
+            ]
             for key in wanted:
                 r = fitted.get(key)
                 kind: numbers.Kind = "percent" if key[1] == "risk_difference" else "ratio"
@@ -187,16 +193,14 @@ def imputed(frame: pd.DataFrame, rare: pd.DataFrame, settings: Mapping[str, Any]
         "Unit: treated vertebrae (same level) or patients, exposures as at entry, clustered in patients; denominator: "
         "those with the exposure and covariates known (complete), or all, what is missing drawn from what is known "
         f"(imputed{draws}); window: all follow-up for hazard ratios, the horizon for risks. Adjusted; more per 100: "
-        "difference of standardized risks.",
+        "difference of standardized risks, that of complete cases being in the tables of effects.",
         (
             Column("", "text"),
-            Column("Complete", group="Events / units"),
-            Column("Imputed", group="Events / units"),
-            Column("Complete", "estimate", group="Hazard ratio (interval)"),
+            Column("Events / units", group="Complete cases"),
+            Column("Ratio (interval)", "estimate", group="Complete cases"),
             Column("Imputed", "estimate", group="Hazard ratio (interval)"),
             Column("Missing rarer or lower", "estimate", group="Hazard ratio (interval)"),
             Column("Missing likelier or higher", "estimate", group="Hazard ratio (interval)"),
-            Column("Complete", "estimate", group="More per 100 (interval)"),
             Column("Imputed", "estimate", group="More per 100 (interval)"),
         ),
         tuple(rows),
@@ -214,3 +218,14 @@ def imputed(frame: pd.DataFrame, rare: pd.DataFrame, settings: Mapping[str, Any]
         ),
         long=True,
     ).with_notes(rule.note() if hidden.any() else "")  # fmt: skip
+
+
+def _imputed_of(block: pd.DataFrame, rule: Disclosure) -> str:
+    """What the imputed analyses of an outcome rest on: all units, and their events."""
+    filled = block[(block["analysis"] == "multiple imputation") & block["n_events"].notna()]
+    filled = filled[filled["measure"] == "hazard_ratio"]
+    if filled.empty:
+        return ""
+    r = next(records(filled))
+    events = rule.text(float(r.n_events), bool(r.few) or None)
+    return f", imputed: {events} events / {rule.text(float(r.n_units))} {UNITS[str(r.outcome)]}"
