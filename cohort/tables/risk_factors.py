@@ -27,7 +27,7 @@ class RiskFactors:
         contrast_from, contrast_to (the two values compared, of numbers, as the model has them), penalized ("yes" where
         Firth's ratio is the main one).
     checks : check ("events_per_parameter", "proportional_hazards", "straight_line", "exposure_probability",
-        "incomplete", "other_risk_model"), statistic, p_value, estimate, concern ("yes", "no"), sentence.
+        "incomplete", "same_units", "other_risk_model"), statistic, p_value, estimate, concern ("yes", "no"), sentence.
     rare : method ("maximum likelihood", "Firth", "exact", "mid-P"), measure, model, main ("yes", "no").
     patterns : `estimate.missing_patterns` of exposures and covariates, findings not assessable kept apart.
     imputed : analysis ("complete case", "multiple imputation", "shift -1", ...), measure, unit, fmi; hazard ratios too

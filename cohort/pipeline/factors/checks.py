@@ -14,15 +14,16 @@ from cohort import estimate
 from cohort.domain.errors import EstimationError
 from cohort.pipeline.factors import effects
 from cohort.pipeline.factors.rare import FEW_PER_PARAMETER
-from cohort.pipeline.factors.rows import ROWS, Factor, binary
+from cohort.pipeline.factors.rows import ROWS, Factor, binary, complete
 
 MANY_INCOMPLETE: Final = 0.2
 P_LIMIT: Final = 0.05
-MOVED: Final = 0.25  # of the logarithm of a ratio, between two models of one risk
+MOVED: Final = 0.25  # of the logarithm of a ratio: between two models of one risk, or between all units and some
 SPLINE_EVENTS: Final = 40
 CHECKS: Final = {
     "events_per_parameter": "Events per parameter",
     "incomplete": "Units left out for missing values",
+    "same_units": "Crude ratio of the units in the adjusted model",
     "proportional_hazards": "Hazard ratio constant over time",
     "straight_line": "A straight line fits the number",
     "exposure_probability": "Each kind of unit could have been either",
@@ -38,6 +39,7 @@ def check_rows(
     *,
     horizon: int,
     risk_model: str = "cox",
+    penalized: str = "on_separation",
     confidence: float = 0.95,
 ) -> pd.DataFrame:
     """The checks of the fullest model of a factor (adjusted, else crude).
@@ -50,6 +52,7 @@ def check_rows(
     rows = [
         _events(behind),
         _incomplete(behind),
+        *_same_units(effect, hazard, terms, penalized, confidence),
         _proportional(hazard, terms),
         *([] if binary(hazard[factor.name]) else [_straight(hazard, factor, terms)]),
         *_overlap(effect, model),
@@ -70,7 +73,7 @@ def _events(behind: dict[str, float]) -> dict[str, Any]:
     return _row(
         "events_per_parameter",
         per < FEW_PER_PARAMETER,
-        f"{behind['n_events']:.0f} events for {parameters:.0f} parameter{'s' if parameters > 1 else ''}"
+        f"{behind['n_events']:.0f} event{'' if behind['n_events'] == 1 else 's'} for {parameters:.0f} parameter{'s' if parameters > 1 else ''}"
         + (
             ": too few for limits from large samples; read the penalized ratio beside."
             if per < FEW_PER_PARAMETER
@@ -90,6 +93,34 @@ def _incomplete(behind: dict[str, float]) -> dict[str, Any]:
         + ("; compare with the imputed analysis." if share > MANY_INCOMPLETE else "."),
         estimate=share,
     )
+
+
+def _same_units(
+    effect: pd.DataFrame, hazard: pd.DataFrame, terms: list[str], penalized: str, confidence: float
+) -> list[dict[str, Any]]:
+    """What of the way from crude to adjusted is not adjustment, but units left out for a missing covariate."""
+    whole = complete(hazard, terms)
+    if len(whole) == len(complete(hazard, terms[:1])):
+        return []
+    here = effects.hazard_ratio(whole, terms[:1], penalized, confidence)
+    crude, adjusted = (
+        effect[(effect["measure"] == "hazard_ratio") & (effect["model"] == model)].iloc[:1]
+        for model in ("crude", "adjusted")
+    )
+    if not (effects.finite(here) and effects.finite(crude) and effects.finite(adjusted)):
+        return [_row("same_units", None, "No crude ratio of the units in the adjusted model to compare.")]
+    mine, everybody, within = (float(row["estimate"].iloc[0]) for row in (here, crude, adjusted))
+    moved = bool(abs(np.log(mine / everybody)) > MOVED)
+    return [
+        _row(
+            "same_units",
+            moved,
+            f"Among the units of the adjusted model the crude ratio is {mine:.2f}; it is {everybody:.2f} among all with "
+            f"the exposure known, and {within:.2f} adjusted"
+            + (": part of the way is who was left out, not adjustment." if moved else "."),
+            estimate=mine, conf_low=float(here["conf_low"].iloc[0]), conf_high=float(here["conf_high"].iloc[0]),
+        )
+    ]  # fmt: skip
 
 
 def _proportional(hazard: pd.DataFrame, terms: list[str]) -> dict[str, Any]:

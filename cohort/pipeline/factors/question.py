@@ -135,7 +135,7 @@ class _Asked:
         mine = effect[effect["exposure"] == factor.name]
         return checks.check_rows(
             factor, mine, self.rows.hazard, self.rows.units, horizon=self.horizon, risk_model=self.models.risk_model,
-            confidence=self.models.confidence,
+            penalized=self.models.penalized, confidence=self.models.confidence,
         )  # fmt: skip
 
     def rare(self, factor: Factor) -> pd.DataFrame:

@@ -122,6 +122,7 @@ def _p(r: Any) -> str:
 PASSED: Final[dict[str, Callable[[Any], str]]] = {
     "events_per_parameter": lambda r: f"{_per(float(r.estimate))} events per parameter",
     "incomplete": lambda r: "few left out for missing values",
+    "same_units": lambda r: f"few moved by who was left out (crude ratio {numbers.number(float(r.estimate), 'ratio')})",
     "proportional_hazards": lambda r: f"ratio constant over time{_p(r)}",
     "straight_line": lambda r: f"a straight line fits{_p(r)}",
     "exposure_probability": lambda r: "each could have been exposed or not",
@@ -132,6 +133,7 @@ PASSED: Final[dict[str, Callable[[Any], str]]] = {
 NAMES: Final = {
     "events_per_parameter": "events per parameter",
     "incomplete": "values missing",
+    "same_units": "crude ratio of the same units",
     "proportional_hazards": "ratio over time",
     "straight_line": "straight line",
     "exposure_probability": "probability of the exposure",

@@ -632,6 +632,37 @@ def test_many_left_out_are_a_concern(cohort_of, lined_up):
     assert (none["concern"], none["sentence"]) == ("no", "0 of 9 vertebrae lack the exposure or a covariate.")
 
 
+def test_what_leaving_units_out_does_to_a_ratio_is_told_apart_from_adjustment(tables):
+    """No T-score is known of men, so that the adjusted model is of others than the crude one."""
+    male = (tables["patients"]["sex"] == "male").to_numpy()
+    patients = tables["patients"].assign(t_score=tables["patients"]["t_score"].mask(male))
+    study = with_models(adjustment={"leak": ("t_score",)}, imputations=0)
+    part = prepare(Registry.of({**tables, "patients": patients}, study))
+    check = one(of_cohort(part, "same", ["leak"]).checks.frame, check="same_units")
+    hazard = rows_of(part, "same").hazard
+    crude, apart, adjusted = (
+        effects.cox(rows, terms).frame.iloc[0]["estimate"]
+        for rows, terms in (
+            (hazard, ["leak"]),
+            (hazard[hazard["t_score"].notna()], ["leak"]),
+            (hazard, ["leak", "t_score"]),
+        )
+    )
+    assert check["estimate"] == pytest.approx(apart, rel=1e-12)
+    assert check["sentence"].startswith(
+        f"Among the units of the adjusted model the crude ratio is {apart:.2f}; it is {crude:.2f} among all with the "
+        f"exposure known, and {adjusted:.2f} adjusted"
+    )
+    assert (check["concern"] == "yes") == (abs(np.log(apart / crude)) > checks.MOVED)
+
+
+def test_without_a_missing_covariate_crude_and_adjusted_are_of_the_same_units(tables):
+    whole = {**tables, "patients": tables["patients"].assign(t_score=tables["patients"]["t_score"].fillna(-2.0))}
+    study = with_models(adjustment={"cleft": ("t_score",)}, imputations=0)
+    found = of_cohort(prepare(Registry.of(whole, study)), "same", ["cleft"]).checks.frame
+    assert "same_units" not in set(found["check"])
+
+
 def test_the_other_model_of_the_risk_is_the_other_one(tables):
     cox, logistic = (
         of_cohort(prepare(Registry.of(tables, with_models(risk_model=how))), "same", ["cleft"])
