@@ -68,18 +68,14 @@ def _row(check: str, concern: bool | None, sentence: str, **values: Any) -> dict
 
 
 def _events(behind: dict[str, float]) -> dict[str, Any]:
-    parameters = behind["n_parameters"]
-    per = behind["n_events"] / parameters
+    events, parameters = behind["n_events"], behind["n_parameters"]
+    few = events / parameters < FEW_PER_PARAMETER
     return _row(
         "events_per_parameter",
-        per < FEW_PER_PARAMETER,
-        f"{behind['n_events']:.0f} event{'' if behind['n_events'] == 1 else 's'} for {parameters:.0f} parameter{'s' if parameters > 1 else ''}"
-        + (
-            ": too few for limits from large samples; read the penalized ratio beside."
-            if per < FEW_PER_PARAMETER
-            else "."
-        ),
-        estimate=per,
+        few,
+        f"{events:.0f} event{'' if events == 1 else 's'} for {parameters:.0f} parameter{'' if parameters == 1 else 's'}"
+        + (": too few for limits from large samples; read the penalized ratio beside." if few else "."),
+        estimate=events / parameters,
     )
 
 
@@ -115,8 +111,8 @@ def _same_units(
         _row(
             "same_units",
             moved,
-            f"Among the units of the adjusted model the crude ratio is {mine:.2f}; it is {everybody:.2f} among all with "
-            f"the exposure known, and {within:.2f} adjusted"
+            f"Among the units of the adjusted model the crude ratio is {mine:.2f}; it is {everybody:.2f} among all "
+            f"with the exposure known, and {within:.2f} adjusted"
             + (": part of the way is who was left out, not adjustment." if moved else "."),
             estimate=mine, conf_low=float(here["conf_low"].iloc[0]), conf_high=float(here["conf_high"].iloc[0]),
         )
