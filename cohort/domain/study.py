@@ -240,6 +240,12 @@ class ModelSettings(Section):
         (90, 180, 365), description="days on which a drug's use is read, as a check on its changing use"
     )
 
+    @model_validator(mode="after")
+    def _pooled(self) -> ModelSettings:
+        if self.imputations == 1:
+            raise ValueError("one imputation cannot be pooled; take 0 (none) or 2 and more")
+        return self
+
 
 class BiasSettings(Section):
     """What is assumed of error in exposures and outcomes; a share is of what is there (sensitivity) or not."""

@@ -21,6 +21,7 @@ def test_a_setting_of_the_file_replaces_the_default(tmp_path):
         ("[relation]\nreach = 0\n", "relation.reach"),
         ("[tables.fractures.date_order]\ndate = 'ydm'\n", "date_order"),
         ("[relation\n", "not a valid TOML file"),
+        ("[models]\nimputations = 1\n", "one imputation cannot be pooled"),
     ],
 )
 def test_a_wrong_study_file_is_refused_with_the_setting_at_fault(tmp_path, text, said):
