@@ -254,11 +254,14 @@ def hazard_estimates(
     sets: RiskSets | None = None,
     sets_of: Callable[[BoolArray], RiskSets] | None = None,
     small_sample: HazardCorrection = "none",
+    n_units: int | None = None,
 ) -> Estimates:
     """Fit and put into the tidy frame, one row per term, also where there is nothing to fit.
 
     sets_of : where `sets` are not those of the rows, the risk sets of some of them, for leaving clusters out.
+    n_units : where a row stands for several ids, how many there are.
     """
+    n_units = base.n_units if n_units is None else n_units
     frequency = weight_kind == "frequency"
     with_event = _clusters_with_event(base, happened, frequency)
     corrected = applies(small_sample, ("auto", "none", "jackknife"), with_event, robust) and base.n_patients > 1
@@ -277,7 +280,7 @@ def hazard_estimates(
         **common,
         "term": list(plan.terms),
         "n_patients": base.n_patients,
-        "n_units": base.n_units,
+        "n_units": n_units,
         "n_events": n_events,
         "variable": list(plan.variables),
         "n_exposed_events": _exposed_events(x, happened, counts),
@@ -314,7 +317,7 @@ def hazard_estimates(
             error = plain if robust else naive.copy()
     if not fit.maximum.converged and not fit.maximum.unlimited.any():
         shared.append("the fit did not converge")
-    from_t = corrected or t_alone(small_sample, corrected, bool(robust), base.n_patients, base.n_units)
+    from_t = corrected or t_alone(small_sample, corrected, bool(robust), base.n_patients, n_units)
     ratios = report.wald(fit.coef, error, confidence, np.full(p, with_event - 1.0) if from_t else None)
     notes = [
         "; ".join(

@@ -55,15 +55,43 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """The predictors of a column that no chain changes, standardized by its known records.
+
+    known : (f, n) of known records; missing : (f, r) of those to draw; peers : (c, n), what the patient's other known
+    records predict, with its scale, and spread (n,) as in `draw_number`; c is 0 where there are no others.
+    """
+
+    known: FloatArray
+    missing: FloatArray
+    peers: FloatArray
+    scale: Scale
+    spread: FloatArray | None
+
+    @classmethod
+    def of(cls, one: Target, fixed: Columns) -> Standing:
+        """fixed : predictors (R,) of all records, the intercept first."""
+        scale, known = Scale.standardized([column[one.fitted_to] for column in fixed])
+        missing = scale.apply([column[one.missing] for column in fixed])
+        beside, spread = np.zeros((len(one.fitted_to), 0)), None
+        if one.peers is not None:
+            beside, spread = one.peers.beside(one.of, one.fitted_to)
+        of_peers, peers = Scale.standardized(beside.T, intercept=0)
+        return cls(known.T, missing.T, peers.T, of_peers, spread)
+
+
+@dataclass(frozen=True)
 class Plan:
     """What all chains share.
 
-    targets : in the order they are visited, the one with fewest missing records first. fixed : by grain, the predictors
-    that never change (intercept, outcome, complete columns), each of one value per record.
+    targets : in the order they are visited, the one with fewest missing records first; standing : of each of them.
+    fixed : by grain, the predictors that never change (intercept, outcome, complete columns), each of one value per
+    record.
     """
 
     grains: Grains
     targets: tuple[Target, ...]
+    standing: tuple[Standing, ...]
     fixed: Mapping[int, Columns]
     iterations: int
     numeric: NumberModel
@@ -91,7 +119,8 @@ class Plan:
             for one in complete:
                 parts += _blocks(one, one.values, shrinkages(one, grains), grains, grain)
             fixed[grain] = [part for k, part in enumerate(parts) if k == 0 or np.ptp(part) > 0]
-        return cls(grains, tuple(targets), fixed, iterations, numeric)
+        standing = tuple(Standing.of(one, fixed[one.of.grain]) for one in targets)
+        return cls(grains, tuple(targets), standing, fixed, iterations, numeric)
 
     def small(self) -> list[str]:
         """Words for columns known for few records; refuses those known for fewer than there are coefficients."""
@@ -127,12 +156,10 @@ def run(plan: Plan, rng: np.random.Generator) -> tuple[dict[str, FloatArray], li
     fitted: dict[str, FloatArray] = {}
     traces: list[Trace] = []
     for iteration in range(plan.iterations):
-        for one in plan.targets:
+        for one, standing in zip(plan.targets, plan.standing, strict=True):
             name, grain = one.of.name, one.of.grain
-            x = list(plan.fixed[grain])
-            for other in plan.targets:
-                x += blocks[other.of.name][grain] if other is not one else []
-            fitted[name] = _draw(one, values[name], x, fitted.get(name), plan.numeric, rng)
+            moving = [column for other in plan.targets if other is not one for column in blocks[other.of.name][grain]]
+            fitted[name] = _draw(one, standing, values[name], moving, fitted.get(name), plan.numeric, rng)
             blocks[name] = plan.blocks(one, values[name])
             drawn = values[name][one.missing]
             traces.append((iteration + 1, name, float(drawn.mean()), float(drawn.std())))
@@ -154,45 +181,61 @@ def _blocks(one: Variable, values: FloatArray, shrink: Sequence[float], grains: 
 
 def _draw(
     one: Target,
+    standing: Standing,
     values: FloatArray,
-    columns: Columns,
+    moving: Columns,
     start: FloatArray | None,
     numeric: NumberModel,
     rng: np.random.Generator,
 ) -> FloatArray:
-    """Draw the missing records into `values`, from columns of all records; returns where the next fit may start."""
-    known, weight, spread = values[one.fitted_to], one.weight, None
-    x = [column[one.fitted_to] for column in columns]
-    if one.peers is not None:
-        beside, spread = one.peers.beside(one.of, one.fitted_to)
-        x += list(beside.T)
-    scale, standard = Scale.standardized(x)
+    """Draw the missing records into `values`; returns where the next fit may start.
+
+    moving : the predictors that other draws change, of all records.
+    """
+    known, weight = values[one.fitted_to], one.weight
+    scale, told = Scale.standardized(_at(moving, one.fitted_to), intercept=0)
+    x = np.concatenate([standing.known, told.T, standing.peers]).T
     moved = 0.0
     if one.of.kind == "number":
-        drawn = draw_number(standard, known, weight, rng, numeric, spread)
+        drawn = draw_number(x, known, weight, rng, numeric, standing.spread)
         moved = one.shift * float(known.std())
     else:
-        drawn = draw_category(standard, known.astype(np.int64), len(one.of.labels), weight, rng, start, one.shift)
-    p = len(columns)
-    linear = scale[:p].apply([column[one.missing] for column in columns]) @ drawn.coef[:p]
+        drawn = draw_category(x, known.astype(np.int64), len(one.of.labels), weight, rng, start, one.shift)
+    fixed = len(standing.known)
+    of_fixed, of_moving, of_peers = np.split(drawn.coef, [fixed, fixed + len(moving)])
+    linear = standing.missing.T @ of_fixed + scale.apply(_at(moving, one.missing)) @ of_moving
     if one.peers is None:
         values[one.missing] = drawn.value(linear, np.ones(1)) + moved
     else:
-        _draw_in_turn(one, one.peers, values, linear, drawn, scale[p:], moved)
+        _draw_in_turn(one, one.peers, values, linear, drawn, standing.scale, of_peers, moved)
     return drawn.fitted
 
 
+def _at(columns: Columns, records: IntArray) -> FloatArray:
+    """Columns at some records, one below the other."""
+    return np.array([column.take(records) for column in columns]).reshape(len(columns), len(records))
+
+
 def _draw_in_turn(
-    one: Target, beside: KnownPeers, values: FloatArray, linear: FloatArray, drawn: Drawn, scale: Scale, moved: float
+    one: Target,
+    beside: KnownPeers,
+    values: FloatArray,
+    linear: FloatArray,
+    drawn: Drawn,
+    scale: Scale,
+    coef: FloatArray,
+    moved: float,
 ) -> None:
-    """Records of a patient see those drawn before, as they were drawn: a shift is added to each once."""
+    """Records of a patient see those drawn before, as they were drawn: a shift is added to each once.
+
+    scale, coef : of what the patient's other records predict.
+    """
     total, count = beside.total.copy(), beside.count.copy()
-    coef = drawn.coef[-len(beside.centre) :]
     for turn in one.turns:
         record = one.missing[turn]
         whose = beside.patient[record]
         seen, spread = beside.read(total[whose], count[whose])
-        new = drawn.value(linear[turn] + scale.apply(list(seen.T)) @ coef, spread)
+        new = drawn.value(linear[turn] + scale.apply(seen.T) @ coef, spread)
         total[whose] += np.column_stack(one.of.coded(new)) - beside.centre
         count[whose] += 1.0
         values[record] = new + moved

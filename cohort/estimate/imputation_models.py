@@ -17,10 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg.lapack import dpotrf, dpotrs, dtrtrs
 from scipy.special import expit
 
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
@@ -55,26 +56,30 @@ class Scale:
     spread: FloatArray
 
     @classmethod
-    def standardized(cls, columns: Sequence[FloatArray]) -> tuple[Scale, FloatArray]:
-        """The scale of columns (n,), the first of which is the intercept, and the standardized matrix (n, p)."""
-        x = np.array(columns).T
-        centre, spread = x.mean(axis=0), x.std(axis=0)
-        varies = spread > 1e-9 * np.abs(centre)
-        centre[0], spread[0], varies[0] = 0.0, 1.0, True
-        scale = cls(centre, np.where(varies, spread, 0.0))
-        return scale, scale._apply(x)
+    def standardized(cls, columns: Sequence[FloatArray] | FloatArray, intercept: int = 1) -> tuple[Scale, FloatArray]:
+        """The scale of columns (n,), the first of them the intercept if there is one, and the standardized matrix."""
+        x = np.array(columns, dtype=np.float64)
+        centre = x.mean(axis=1)
+        centre[:intercept] = 0.0
+        x -= centre[:, None]
+        spread = np.sqrt(np.einsum("pn,pn->p", x, x) / x.shape[1])
+        spread = np.where(spread > 1e-9 * np.abs(centre), spread, 0.0)
+        spread[:intercept] = 1.0
+        scale = cls(centre, spread)
+        x *= scale._per_spread[:, None]
+        return scale, x.T
 
-    def apply(self, columns: Sequence[FloatArray]) -> FloatArray:
+    def apply(self, columns: Sequence[FloatArray] | FloatArray) -> FloatArray:
         """The standardized matrix of columns of other records."""
-        return self._apply(np.array(columns).T)
+        x = np.array(columns, dtype=np.float64)
+        x -= self.centre[:, None]
+        x *= self._per_spread[:, None]
+        return x.T
 
-    def _apply(self, x: FloatArray) -> FloatArray:
-        x -= self.centre
-        x *= np.where(self.spread > 0, 1.0 / np.where(self.spread > 0, self.spread, 1.0), 0.0)
-        return x
-
-    def __getitem__(self, part: slice) -> Scale:
-        return Scale(self.centre[part], self.spread[part])
+    @cached_property
+    def _per_spread(self) -> FloatArray:
+        result: FloatArray = np.where(self.spread > 0, 1.0 / np.where(self.spread > 0, self.spread, 1.0), 0.0)
+        return result
 
 
 def hazard_over(exit_: FloatArray, event: BoolArray, entry: FloatArray, weight: FloatArray) -> FloatArray:
@@ -118,7 +123,7 @@ def draw_number(
     residual = y - predicted
     freedom = max(float(weight.sum()) - int(used.sum()), 1.0)
     sigma = float(np.sqrt((precision * residual) @ residual / rng.chisquare(freedom)))
-    coef = fitted + sigma * solve_triangular(factor, rng.standard_normal(len(fitted))) * used
+    coef = fitted + sigma * _backwards(factor, rng.standard_normal(len(fitted))) * used
     donors = Donors.of(predicted, y)
     usual = 1.0 if spread is None else float((spread**2).mean())
 
@@ -185,7 +190,7 @@ def draw_category(
         part = slice(None) if step == 0 else reached
         begin = None if start is None else start[:, step]
         fitted[:, step], factor, used = fit_logistic(x[part], code[part] > step, weight[part], begin)
-        coef[:, step] = fitted[:, step] + solve_triangular(factor, rng.standard_normal(len(coef))) * used
+        coef[:, step] = fitted[:, step] + _backwards(factor, rng.standard_normal(len(coef))) * used
 
     def value(at: FloatArray, _: FloatArray) -> FloatArray:
         upwards = rng.random(at.shape) < expit(at + shift)
@@ -246,11 +251,18 @@ def fit_logistic(
 
 def _factor(information: FloatArray) -> tuple[FloatArray, BoolArray]:
     """The upper Cholesky factor (p, p), with a one for each predictor without information, and which have some."""
+    # LAPACK itself, here and below: what scipy does around it takes longer than a matrix as small as these.
     diagonal = np.diag(information)
     used = diagonal > 0
-    whole = information + np.diag(np.where(used, 1e-10 * diagonal, 1.0))
-    return cholesky(whole), used
+    factor, failed = dpotrf(information + np.diag(np.where(used, 1e-10 * diagonal, 1.0)))
+    if failed:
+        raise np.linalg.LinAlgError("the information of an imputation model is not positive")
+    return factor, used
+
+
+def _backwards(factor: FloatArray, side: FloatArray) -> FloatArray:
+    return np.asarray(dtrtrs(factor, side)[0], dtype=np.float64)
 
 
 def _solved(factor: FloatArray, side: FloatArray) -> FloatArray:
-    return np.asarray(solve_triangular(factor, solve_triangular(factor, side, trans="T")), dtype=np.float64)
+    return np.asarray(dpotrs(factor, side)[0], dtype=np.float64)

@@ -227,7 +227,11 @@ def _aligned(
     frame: pd.DataFrame, keys: list[str], wanted: pd.MultiIndex, logged: bool
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Estimates (logs of ratios), the errors behind their limits and degrees of freedom, in the order of the whole."""
-    place = pd.MultiIndex.from_frame(frame[keys].astype(object)).get_indexer(wanted)
+    # Draw after draw gives the same rows in the same order, as a rule.
+    if list(zip(*(frame[name] for name in keys), strict=True)) == wanted.tolist():
+        place = np.arange(len(wanted))
+    else:
+        place = pd.MultiIndex.from_frame(frame[keys].astype(object)).get_indexer(wanted)
     there = place >= 0
     value = frame["coef" if logged else "estimate"].to_numpy(np.float64)
     spread = frame["corrected_std_error" if "corrected_std_error" in frame else "std_error"].to_numpy(np.float64)

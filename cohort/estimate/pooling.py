@@ -157,11 +157,7 @@ class _Stack:
             keys.append(more.pop(0))
         if any(frame.duplicated(keys).any() for frame in frames):
             raise EstimationError(f"Several rows of a fit have the same {', '.join(keys)}; they cannot be told apart.")
-        indices = [pd.MultiIndex.from_frame(frame[keys].astype(object)) for frame in frames]
-        wanted = indices[0]
-        for index in indices[1:]:
-            wanted = wanted.append(index[~index.isin(wanted)])
-        place = np.array([index.get_indexer(wanted) for index in indices], dtype=np.int64)
+        place = _places(frames, keys)
         numeric_keys = [name for name in keys if name not in text]
         stack = cls(frames, place, tuple(dict.fromkeys([*numeric_keys, *text])), columns)
         for k, fit in enumerate(fits):
@@ -200,6 +196,18 @@ class _Stack:
             return np.zeros(self.size, dtype=bool)
         result: BoolArray = np.isin(self.words("variable").astype(str), [*changed, "intercept"])
         return result
+
+
+def _places(frames: Sequence[pd.DataFrame], keys: Sequence[str]) -> IntArray:
+    """Where each row that some fit has stands in each fit, (m, size); -1 where it has none."""
+    first = [frames[0][name].tolist() for name in keys]
+    if all([frame[name].tolist() for name in keys] == first for frame in frames):
+        return np.tile(np.arange(len(frames[0])), (len(frames), 1))
+    indices = [pd.MultiIndex.from_frame(frame[list(keys)].astype(object)) for frame in frames]
+    wanted = indices[0]
+    for index in indices[1:]:
+        wanted = wanted.append(index[~index.isin(wanted)])
+    return np.array([index.get_indexer(wanted) for index in indices], dtype=np.int64)
 
 
 @dataclass(frozen=True)

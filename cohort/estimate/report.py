@@ -25,11 +25,11 @@ ONE_CLUSTER = "events in only 1 cluster: no interval from one"
 
 def estimates(columns: Mapping[str, Any], settings: Mapping[str, Any], extra: Iterable[str] = ("note",)) -> Estimates:
     """A frame of the columns given, canonical ones first and in canonical order."""
-    frame = pd.DataFrame(dict(columns))
-    ordered = [name for name in ESTIMATE_COLUMNS if name in frame.columns]
-    ordered += [name for name in frame.columns if name not in ordered and name not in extra]
-    ordered += [name for name in extra if name in frame.columns]
-    return Estimates(frame[ordered], {**settings, "package_version": _version()})
+    ordered = [name for name in ESTIMATE_COLUMNS if name in columns]
+    ordered += [name for name in columns if name not in ordered and name not in extra]
+    ordered += [name for name in extra if name in columns]
+    frame = pd.DataFrame({name: columns[name] for name in ordered})
+    return Estimates(frame, {**settings, "package_version": _version()})
 
 
 @cache

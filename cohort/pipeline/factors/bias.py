@@ -11,8 +11,9 @@ import pandas as pd
 from cohort import estimate
 from cohort.domain.errors import EstimationError
 from cohort.domain.study import BiasSettings
+from cohort.estimate.cox_again import CoxAgain
 from cohort.pipeline.factors import effects
-from cohort.pipeline.factors.rows import Factor, binary, complete
+from cohort.pipeline.factors.rows import ROWS, Factor, binary, complete
 from cohort.tables.results import Estimates
 
 LOCAL: Final = ("cleft", "leak", "height_restoration")
@@ -108,7 +109,7 @@ def _told_again(
     confidence: float,
 ) -> pd.DataFrame:
     row = {"correction": "told again", "measure": "hazard_ratio", "model": "adjusted"}
-    rows = complete(hazard, factor.terms)
+    rows = complete(hazard, factor.terms)[[*ROWS.values(), "cause", *factor.terms]]
     recorded = effects.of_term(lambda: effects.cox(rows, factor.terms, confidence), factor.name, "hazard_ratio")
     if not effects.finite(recorded):
         return pd.DataFrame([{**row, "note": "the adjusted ratio as recorded has no finite value to tell again"}])
@@ -117,9 +118,10 @@ def _told_again(
         # A finding that grows with later treatments has no single telling; its value at entry stands for it.
         rows = rows.assign(**{factor.name: rows.groupby("id")[factor.name].transform("first")})
     try:
+        model = CoxAgain.of(rows, factor.terms, factor.name, event="cause", of=1, confidence=confidence, **ROWS)
         found = estimate.corrected_estimates(
-            lambda again: effects.cox(again, factor.terms, confidence), rows, exposure=factor.name, event="cause",
-            of=1, id="id", cluster="cluster", sensitivity=sensitivity, specificity=specificity, draws=draws, seed=seed,
+            model.fit, rows, exposure=factor.name, event="cause", of=1, id="id",
+            cluster="cluster", sensitivity=sensitivity, specificity=specificity, draws=draws, seed=seed,
             confidence=confidence,
         ).frame  # fmt: skip
     except EstimationError as why:

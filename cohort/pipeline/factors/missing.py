@@ -63,9 +63,10 @@ class Filled:
         names = tuple(name for name in asked if varies(units[name]))
         beside = [name for name in PREDICTORS if name in units and name not in asked and units[name].notna().all()]
         beside = [name for name in beside if varies(units[name])]
+        needed = list(dict.fromkeys([*ROWS.values(), "cause", *asked, *beside]))
         try:
             drawn = estimate.impute(
-                units, names, predictors=beside, cause="cause", seed=how.seed, draws=how.draws,
+                units[needed], names, predictors=beside, cause="cause", seed=how.seed, draws=how.draws,
                 iterations=how.iterations, delta=delta, **ROWS,
             )  # fmt: skip
         except EstimationError as error:
