@@ -17,7 +17,7 @@ import pandas as pd
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.domain.errors import EstimationError
 from cohort.estimate.cox import complete_rows, hazard_estimates, taken
-from cohort.estimate.design import Design, Rows, design, rows_of
+from cohort.estimate.design import Design, Rows, design, kinds, rows_of
 from cohort.tables.results import Estimates
 
 
@@ -80,7 +80,7 @@ class CoxAgain:
         had = happened[last]
         # An event stays a row of its own: among ties each counts once.
         number = np.where(had, np.arange(1, len(had) + 1), 0)
-        kept, pattern = _kinds([base.cluster[first], base.entry[first], base.exit[last], number, *others[first].T])
+        kept, pattern = kinds([base.cluster[first], base.entry[first], base.exit[last], number, *others[first].T])
         joined = taken(base, first[kept])
         joined = Rows(
             joined.entry, base.exit[last[kept]], joined.weight, joined.id, joined.cluster, joined.stratum, True
@@ -128,16 +128,3 @@ class CoxAgain:
             small_sample="auto",
             n_units=self.n_units,
         )
-
-
-def _kinds(columns: Sequence[FloatArray | IntArray]) -> tuple[IntArray, IntArray]:
-    """The first row of each kind (k,), and the kind of each row (m,): rows are of a kind if all columns (m,) agree."""
-    order = np.lexsort(columns)
-    new = np.zeros(len(order), dtype=bool)
-    new[:1] = True
-    for column in columns:
-        values = column[order]
-        new[1:] |= values[1:] != values[:-1]
-    kind = np.empty(len(order), dtype=np.int64)
-    kind[order] = np.cumsum(new) - 1
-    return order[new], kind

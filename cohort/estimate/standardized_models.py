@@ -16,7 +16,7 @@ import numpy as np
 from cohort.domain.clock import BoolArray, FloatArray, IntArray
 from cohort.estimate.baseline_influence import CauseModel, ProfileHazard
 from cohort.estimate.cox import fit_cox
-from cohort.estimate.design import Rows
+from cohort.estimate.design import Rows, kinds
 from cohort.estimate.glm import fit_glm
 from cohort.estimate.kernel import Ties
 from cohort.estimate.newton import invert
@@ -242,7 +242,7 @@ def cox_arms(
         z = x[population] - middle
         z[:, 0] = arm - middle[0]
         relative = np.column_stack([_relative(model, z) for model in models])
-        alike, kind = _alike(relative)
+        alike, kind = kinds(relative.T)
         of_kind = np.bincount(kind, share).astype(np.float64)
         found = _incidence(relative[alike], of_kind, jumps, numbers.index(of))
         found = _Incidence(found.risk[kind], found.by_jump, found.by_relative[kind] * (share / of_kind[kind])[:, None])
@@ -263,19 +263,6 @@ def _relative(model: CauseModel, z: FloatArray) -> FloatArray:
     fit = model.fit
     result: FloatArray = np.exp((z / fit.scale)[:, fit.kept] @ fit.maximum.coef)
     return result
-
-
-def _alike(relative: FloatArray) -> tuple[IntArray, IntArray]:
-    """The first row of each kind (k,), and of which kind each row (m, J) is: vertebrae of a patient are often alike.
-
-    >>> [part.tolist() for part in _alike(np.array([[2.0], [1.0], [2.0]]))]
-    [[1, 0], [1, 0, 1]]
-    """
-    order = np.lexsort(relative.T)
-    new = np.append(True, (np.diff(relative[order], axis=0) != 0).any(axis=1))
-    kind = np.empty(len(order), dtype=np.int64)
-    kind[order] = np.cumsum(new) - 1
-    return order[new], kind
 
 
 @dataclass(frozen=True)

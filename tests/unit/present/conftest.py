@@ -90,3 +90,53 @@ def at_risk() -> pd.DataFrame:
     days = (0, 91, 183, 274, 365, 457, 548, 639, 730)
     rows = [(name, day, max(2, 900 - day)) for name in ("same", "adjacent", "remote", "composite") for day in days]
     return pd.DataFrame(rows, columns=["curve", "time", "n_risk"])
+
+
+def _boxes(figure):
+    """Boxes of all words of a figure, in pixels, with the words."""
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    found = []
+    for ax in figure.axes:
+        texts = [*ax.texts]
+        if ax.axison:
+            texts += [ax.xaxis.label, ax.yaxis.label]
+            for axis in (ax.xaxis, ax.yaxis):
+                low, high = sorted(axis.get_view_interval())
+                ticks = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
+                texts += [label for place, label in ticks if low <= place <= high]
+        found += [(t.get_text(), t.get_window_extent(renderer)) for t in texts if t.get_text() and t.get_visible()]
+    return found
+
+
+def _overlaps(figure, slack=1.0):
+    found = _boxes(figure)
+    return [
+        (a, b)
+        for k, (a, one) in enumerate(found)
+        for b, two in found[k + 1 :]
+        if one.x0 + slack < two.x1 and two.x0 + slack < one.x1 and one.y0 + slack < two.y1 and two.y0 + slack < one.y1
+    ]
+
+
+def _cut(figure):
+    width, height = figure.get_size_inches() * figure.dpi
+    return [t for t, b in _boxes(figure) if b.x0 < -1 or b.y0 < -1 or b.x1 > width + 1 or b.y1 > height + 1]
+
+
+@pytest.fixture
+def boxes():
+    """Of a figure, its texts with where they stand."""
+    return _boxes
+
+
+@pytest.fixture
+def overlaps():
+    """Of a figure, the pairs of texts that lie over each other."""
+    return _overlaps
+
+
+@pytest.fixture
+def cut():
+    """Of a figure, the texts that run off its edge."""
+    return _cut

@@ -612,27 +612,6 @@ def test_nothing_makes_no_table():
 # ---------------- figures
 
 
-def boxes(figure):
-    figure.canvas.draw()
-    renderer = figure.canvas.get_renderer()
-    return [
-        (text.get_text(), text.get_window_extent(renderer))
-        for ax in figure.axes
-        for text in ax.texts
-        if text.get_text()
-    ]
-
-
-def overlaps(figure, slack=1.0):
-    found = boxes(figure)
-    return [
-        (a, b)
-        for k, (a, one) in enumerate(found)
-        for b, two in found[k + 1 :]
-        if one.x0 + slack < two.x1 and two.x0 + slack < one.x1 and one.y0 + slack < two.y1 and two.y0 + slack < one.y1
-    ]
-
-
 @pytest.fixture
 def many_sets():
     """Six exposures, one of them with more covariates than a line holds."""
@@ -644,7 +623,7 @@ def many_sets():
 
 
 @pytest.mark.parametrize("which", ["few", "many"])
-def test_the_sets_are_drawn_on_one_page_without_overlap(which, sets, many_sets):
+def test_the_sets_are_drawn_on_one_page_without_overlap(which, sets, many_sets, boxes, overlaps):
     figure = adjustment.draw(sets if which == "few" else many_sets)
     width, height = figure.get_size_inches()
     assert width == theme.WIDTH
@@ -656,7 +635,7 @@ def test_the_sets_are_drawn_on_one_page_without_overlap(which, sets, many_sets):
         assert box.x1 <= width * figure.dpi, words
 
 
-def test_the_words_of_the_drawing_state_the_sets(sets):
+def test_the_words_of_the_drawing_state_the_sets(sets, boxes):
     said = adjustment.alt(sets)
     assert "Intravertebral cleft before treatment for T-score, age" in said
     assert "Anti-osteoporotic drug, current for nothing: crude only" in said
@@ -666,7 +645,7 @@ def test_the_words_of_the_drawing_state_the_sets(sets):
     assert adjustment.draw(sets.iloc[:0]) is None
 
 
-def test_two_risks_per_finding_are_joined_and_the_unit_of_a_number_is_named():
+def test_two_risks_per_finding_are_joined_and_the_unit_of_a_number_is_named(boxes, overlaps):
     found = shown(effects_frame(outcomes=("same", "adjacent", "remote")))
     figure = factor_risks.draw(found, 365, PUBLIC)
     assert figure.get_size_inches()[0] == theme.WIDTH

@@ -14,38 +14,6 @@ from cohort.present.figures import flow, forest, incidence, literature, mechanis
 RULE = Disclosure(5)
 
 
-def boxes(figure):
-    """Boxes of all words of a figure, in pixels, with the words."""
-    figure.canvas.draw()
-    renderer = figure.canvas.get_renderer()
-    found = []
-    for ax in figure.axes:
-        texts = [*ax.texts]
-        if ax.axison:
-            texts += [ax.xaxis.label, ax.yaxis.label]
-            for axis in (ax.xaxis, ax.yaxis):
-                low, high = sorted(axis.get_view_interval())
-                ticks = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
-                texts += [label for place, label in ticks if low <= place <= high]
-        found += [(t.get_text(), t.get_window_extent(renderer)) for t in texts if t.get_text() and t.get_visible()]
-    return found
-
-
-def overlaps(figure, slack=1.0):
-    found = boxes(figure)
-    return [
-        (a, b)
-        for k, (a, one) in enumerate(found)
-        for b, two in found[k + 1 :]
-        if one.x0 + slack < two.x1 and two.x0 + slack < one.x1 and one.y0 + slack < two.y1 and two.y0 + slack < one.y1
-    ]
-
-
-def cut(figure):
-    width, height = figure.get_size_inches() * figure.dpi
-    return [t for t, b in boxes(figure) if b.x0 < -1 or b.y0 < -1 or b.x1 > width + 1 or b.y1 > height + 1]
-
-
 def smallest_text(figure):
     return min(t.get_fontsize() for ax in figure.axes for t in ax.texts)
 
@@ -129,7 +97,7 @@ def every_figure(rates, models, curves, at_risk):
     }
 
 
-def test_no_words_overlap_and_none_are_cut(every_figure):
+def test_no_words_overlap_and_none_are_cut(every_figure, overlaps, cut):
     for name, figure in every_figure.items():
         assert figure is not None, name
         assert overlaps(figure) == [], name
@@ -141,7 +109,7 @@ def test_text_is_never_smaller_than_eight_points_in_print(every_figure):
     assert {float(figure.get_size_inches()[0]) for figure in every_figure.values()} == {7.2}
 
 
-def test_the_spine_keeps_apart_when_counts_are_long(rates):
+def test_the_spine_keeps_apart_when_counts_are_long(rates, overlaps):
     rates["person_years"] = np.where(rates["level"] == "", 999_999.0, 9_999.0)
     rates["n_events"] = np.where(rates["level"] == "", 9_999, 999)
     figure = spine.draw(rates, RULE)
@@ -201,7 +169,7 @@ def test_an_empty_frame_draws_no_empty_figure(kind, rates, curves, at_risk, mode
     assert drawn is None
 
 
-def test_an_interval_without_end_stays_on_the_axis(models):
+def test_an_interval_without_end_stays_on_the_axis(models, overlaps):
     models.loc[0, ["estimate", "conf_low", "conf_high"]] = [3.0, 0.0, np.inf]
     models.loc[1, ["estimate", "conf_low", "conf_high"]] = [np.inf, np.nan, np.nan]
     figure = forest.draw(models, "same", RULE)
