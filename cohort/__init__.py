@@ -39,6 +39,7 @@ _HOME = {
     "reconstructable": "cohort.literature.reconstruct",
     "reproduce": "cohort.pipeline.reproduce",
     "reproduce_all": "cohort.pipeline.reproduce",
+    "like_for_like": "cohort.pipeline.like_for_like",
     "interval_censored": "cohort.pipeline.onset_intervals",
     "build_report": "cohort.report",
     "explain": "cohort.report",

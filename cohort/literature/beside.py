@@ -1,4 +1,4 @@
-"""A published figure stands beside the registry's own only with the reasons why the two compare, or do not.
+"""A figure of the review stands beside the registry's own only with the reasons why the two compare, or do not.
 
 Reasons are given in the order unit, denominator, window, censoring, definition. One that says the two are different
 quantities makes `comparable` "no"; one that says they are one quantity under different conditions makes it "partly".
@@ -26,8 +26,7 @@ COLUMNS: Final = (
     "registry_events", "registry_n",
 )  # fmt: skip
 
-SAME_WINDOW: Final = 0.10  # a window this near (as a share of the study's) is the same one
-NEAREST_WINDOW: Final = 0.35  # and up to here the nearest; beyond, a figure has no counterpart
+SAME_WINDOW: Final = 0.10  # a window this near (as a share of the study's) is the same one; else the nearest is taken
 REFERENCE_WINDOW_DAYS: Final = 365  # stands beside a figure that names no window
 
 INCIDENCE: Final = "cumulative incidence at {days} days, death competing"
@@ -36,8 +35,6 @@ SHARE: Final = "share of the counted same-level refractures, where recorded"
 VERTEBRA_RISK: Final = "{days}-day risk of a vertebra in this role, from its rate per vertebra-year"
 
 _OUTCOMES: Final = (*REFRACTURE_RELATIONS, "any")
-_READ: Final = ("study_key", "quantity", "window_kind", "tier", "basis", "counts", "remark")
-_PATIENT: Final = ("patient", "patient (=vertebra)")
 _VERTEBRA: Final = ("vertebra", "adjacent vertebra")
 _ROLE: Final = {"same": "treated", "adjacent": "adjacent", "remote": "remote"}
 _TIER_WORDS: Final = {
@@ -69,7 +66,6 @@ class _Verdict:
 
 
 def beside(
-    figures: pd.DataFrame,
     incidence: Estimates,
     rates: Estimates,
     proportions: Estimates,
@@ -77,40 +73,32 @@ def beside(
     *,
     shares: pd.DataFrame | None = None,
     headlines: pd.DataFrame | None = None,
-    definitions: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """The review's headline figures, then published figures of the same unit, event and window, beside the registry's.
+    """The review's headline figures beside the registry's, under the registry's own definition.
 
-    figures : `tables.figures()`. Of these, patients or vertebrae with an event level of the registry, a per cent, and a
-        window near one of the study's appear (definitions with `placed` = yes).
+    Published figures of studies are counted as each study counted instead (`cohort.pipeline.like_for_like`).
+
     incidence, rates, proportions : the registry's results; fractions, and rates per 1,000 vertebra-years. A crude share
         with a fixed window is set beside the simple proportion, everything else of patients beside the cumulative
         incidence; a share of vertebrae beside `1 - exp(-rate * window)`.
     shares : the registry's shares among counted same-level refractures: share (cleft, thoracolumbar, new_injury),
         n_events, n, estimate, conf_low, conf_high; these stand beside the review's shares of cases.
-    headlines, definitions : `tables.headlines()` and `tables.figure_definitions()` unless given.
+    headlines : `tables.headlines()` unless given.
 
-    Returns one row per figure with the columns of `COLUMNS`: first the headlines in the order of the review, then the
-    figures by event level, window and study. `percent` and every interval are per cent, so `registry_estimate`,
-    `registry_low` and `registry_high` are too. Nothing is rounded; a missing number was not published. `statement` and
-    `version` (as stated, recomputed, corrected, pooled elsewhere) are filled for the headlines and "" otherwise.
+    Returns one row per headline figure with the columns of `COLUMNS`, in the order of the review. `percent` and every
+    interval are per cent, so `registry_estimate`, `registry_low` and `registry_high` are too. Nothing is rounded; a
+    missing number was not published. `version` : as stated, recomputed, corrected, pooled elsewhere.
 
-    >>> curve = {"outcome": ["adjacent"], "curve": ["per_relation"], "time": [365]}
-    >>> incidence = Estimates(pd.DataFrame({**curve, "estimate": [0.11], "conf_low": [0.09], "conf_high": [0.13]}))
+    >>> curve = {"outcome": ["same"], "curve": ["per_relation"], "time": [730]}
+    >>> incidence = Estimates(pd.DataFrame({**curve, "estimate": [0.02], "conf_low": [0.01], "conf_high": [0.03]}))
     >>> rates = Estimates(pd.DataFrame(columns=["unit", "level", "role", "estimate", "conf_low", "conf_high"]))
-    >>> frame = beside(tables.figures(), incidence, rates, proportions=incidence, study=StudyDefinition())
-    >>> frame.query("study_key == 'multifidus2022'")[["percent", "registry_estimate", "comparable"]].to_numpy().tolist()
-    [[12.04, 11.0, 'yes']]
+    >>> frame = beside(incidence, rates, proportions=incidence, study=StudyDefinition())
+    >>> frame.query("statement == 'S19' and version == 'as stated'")[["numerator", "registry_estimate"]].values.tolist()
+    [[10.0, 2.0]]
     """
     own = _Own(incidence.frame, rates.frame, proportions.frame, shares)
-    published = pd.concat(
-        [
-            _headline_rows(tables.headlines() if headlines is None else headlines),
-            _figure_rows(figures, tables.figure_definitions() if definitions is None else definitions, study),
-        ],
-        ignore_index=True,
-    )
-    # The published tables are fixed and small; nothing here grows with the registry.
+    published = _headline_rows(tables.headlines() if headlines is None else headlines)
+    # The review's figures are few; nothing here grows with the registry.
     placed = [_place(row, own, study) for row in published.to_dict("records")]
     return pd.DataFrame(placed, columns=list(COLUMNS)).astype(
         {name: "float64" for name in COLUMNS if name in _NUMBERS},
@@ -128,30 +116,12 @@ def _headline_rows(headlines: pd.DataFrame) -> pd.DataFrame:
     return headlines.assign(quantity=label)
 
 
-def _figure_rows(figures: pd.DataFrame, definitions: pd.DataFrame, study: StudyDefinition) -> pd.DataFrame:
-    # The unit shown stays the printed one.
-    read = definitions.loc[definitions["placed"] == "yes", list(_READ)]
-    placed = figures.merge(read, on=["study_key", "quantity"])
-    near = placed["window_days"].map(lambda days: _nearest_window(days, study)[1] <= NEAREST_WINDOW)
-    order = pd.Categorical(placed["event_level"], categories=list(_OUTCOMES), ordered=True)
-    rows = placed.assign(_order=order, unit_in_source="", statement="", version="", share="")[near.to_numpy(dtype=bool)]
-    return rows.sort_values(["_order", "window_days", "study_key"], kind="stable").drop(columns="_order")
-
-
 def _place(row: Mapping[Hashable, Any], own: _Own, study: StudyDefinition) -> dict[str, Any]:
     verdict = _Verdict()
     days = _window(row, study, verdict)
     found = own.find(row, days)
     _judge(row, found, days, study, verdict)
-    note = "; ".join(
-        part
-        for part in (
-            f"tier: {row['tier']}" if row["tier"] else "",
-            "counts untreated vertebrae only" if row["counts"] == "untreated" else "",
-            row["remark"],
-        )
-        if part
-    )
+    note = "; ".join(part for part in (f"tier: {row['tier']}" if row["tier"] else "", row["remark"]) if part)
     return {
         **{name: row[name] for name in COLUMNS[:13]},
         "definition_note": note,
@@ -182,21 +152,8 @@ def _window(row: Mapping[Hashable, Any], study: StudyDefinition, verdict: _Verdi
     if row["window_kind"] == "none" or np.isnan(row["window_days"]):
         return _nearest_window(REFERENCE_WINDOW_DAYS, study)[0]
     days, off = _nearest_window(row["window_days"], study)
-    written = round(row["window_days"])
-    if row["window_kind"] == "mean":
-        verdict.conditions.append(
-            f"A mean or median follow-up of {written} days stands in for the window of {days} days."
-        )
-    elif row["window_kind"] == "minimum":
-        verdict.conditions.append(
-            f"Followed for at least {written} days, some far longer; the registry's window is {days} days."
-        )
-    elif row["window_kind"] == "maximum":
-        verdict.conditions.append(
-            f"Followed for up to {written} days, most for less; the registry's window is {days} days."
-        )
-    elif off > SAME_WINDOW:
-        verdict.conditions.append(f"The window is {written} days, the registry's {days} days.")
+    if off > SAME_WINDOW:
+        verdict.conditions.append(f"The window is {round(row['window_days'])} days, the registry's {days} days.")
     return days
 
 
@@ -217,7 +174,7 @@ def _judge(row: Mapping[Hashable, Any], found: _Found, days: int, study: StudyDe
             "The unit is a vertebra without its time at risk; "
             f"the registry's value is a rate turned into a {days}-day risk."
         )
-    elif row["unit"] not in _PATIENT:
+    elif row["unit"] != "patient":
         different.append(f"The unit ({row['unit']}) is no patient.")
     if row["unit_in_source"]:
         different.append(f"The unit is misquoted: the source's percentage is of each {row['unit_in_source']}.")
@@ -227,17 +184,11 @@ def _judge(row: Mapping[Hashable, Any], found: _Found, days: int, study: StudyDe
         conditions.append("The denominator is not printed.")
     if row["window_kind"] == "none":
         different.append("No window is given, so the share depends on an unknown length of follow-up.")
-    _judge_censoring(row, conditions)
+    if row["basis"] == "pooled":
+        conditions.append("Crude or pooled over studies with different follow-up and definitions.")
     _judge_definition(row, found, study, verdict)
     if found.outcome and np.isnan(found.estimate):
         different.append("The registry has no estimate for this window.")
-
-
-def _judge_censoring(row: Mapping[Hashable, Any], conditions: list[str]) -> None:
-    if row["basis"] == "pooled":
-        conditions.append("Crude or pooled over studies with different follow-up and definitions.")
-    elif row["basis"] == "crude" and row["window_kind"] in ("mean", "minimum", "maximum"):
-        conditions.append("Crude: loss and death before the end are counted as no fracture.")
 
 
 def _judge_definition(row: Mapping[Hashable, Any], found: _Found, study: StudyDefinition, verdict: _Verdict) -> None:
@@ -255,9 +206,7 @@ def _judge_definition(row: Mapping[Hashable, Any], found: _Found, study: StudyDe
             verdict.conditions.append("Scheduled or repeated imaging also finds fractures without symptoms.")
         elif tier != "clinical":
             verdict.conditions.append("It is not stated whether fractures without symptoms were looked for.")
-        if row["counts"] == "untreated":
-            verdict.conditions.append("Treated vertebrae are left out; the registry's any level includes them.")
-        elif found.outcome == "any":
+        if found.outcome == "any":
             verdict.conditions.append("It is not stated whether treated vertebrae count; in the registry they do.")
     if found.outcome in ("adjacent", "remote") and study.relation.reach != 1:
         verdict.conditions.append(f"The registry takes vertebrae up to {study.relation.reach} levels away as adjacent.")

@@ -21,7 +21,7 @@ from cohort.estimate.meta_recipe import ProportionModel
 from cohort.estimate.meta_tau import MetaTest, Tau2Method
 from cohort.estimate.shrinkage import ErrorOf, shrink
 from cohort.literature.arithmetic import Z_95
-from cohort.literature.poolable import PLACEBO, poolable, poolable_effects, restrictions
+from cohort.literature.poolable import on_drug, poolable, poolable_effects, restrictions
 from cohort.tables.results import Estimates
 
 
@@ -321,7 +321,7 @@ def _notes_on(studies: pd.DataFrame) -> list[str]:
 
 
 def _all_on_drugs(arms: str) -> bool:
-    return all(restrictions(arm).get("drug", PLACEBO[0]) not in PLACEBO for arm in arms.split(" + "))
+    return all(on_drug(restrictions(arm)) for arm in arms.split(" + "))
 
 
 def _notes_on_effects(studies: pd.DataFrame) -> list[str]:

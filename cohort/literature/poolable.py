@@ -7,7 +7,7 @@ that were not augmented, shares of cases, shares that sampling set, and figures 
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Final
 
 import pandas as pd
@@ -176,6 +176,16 @@ def _first(checks: Sequence[tuple[pd.Series, pd.Series | str]], index: pd.Index)
     return why
 
 
+def on_drug(pairs: Mapping[str, str]) -> bool:
+    """Whether every patient of an arm had the drug under study.
+
+    >>> on_drug({"drug": "zoledronate"}), on_drug({"drug": "not zoledronate"}), on_drug({})
+    (True, False, False)
+    """
+    drug = pairs.get("drug", PLACEBO[0])
+    return drug not in PLACEBO and not drug.startswith("not ")
+
+
 def _one_row(group: pd.DataFrame) -> list[tuple[Hashable, bool, str]]:
     """Of several figures of one study: the place of each, whether it is taken, and why not or how.
 
@@ -185,7 +195,7 @@ def _one_row(group: pd.DataFrame) -> list[tuple[Hashable, bool, str]]:
     told: list[tuple[Hashable, bool, str]] = []
     quantity = group["quantity"].to_dict()
     arms = {place: restrictions(arm) for place, arm in group["arm"].items()}
-    drugged = {place for place, pairs in arms.items() if pairs.get("drug", PLACEBO[0]) not in PLACEBO}
+    drugged = {place for place, pairs in arms.items() if on_drug(pairs)}
     left = list(arms)
     if 0 < len(drugged) < len(arms):
         told += [(place, False, "a drug given to every patient of the arm") for place in drugged]

@@ -25,14 +25,16 @@ MADE: Final[Mapping[str, Callable[[], pd.DataFrame]]] = {
     "audit": audit,
 }
 COMPARISON: Final = "comparison.csv"
+ALIKE: Final = ("like_for_like.csv", "gap_steps.csv")
 
 
 def write_literature(out: Path, own: StudyResults | None = None) -> list[Path]:
-    """Write the published tables and their audit, and `comparison.csv` when a registry's results are given.
+    """Write the published tables and their audit, and what stands beside them when a registry's results are given.
 
     The published tables are written byte for byte as shipped, so that no blank is filled and no confidence lost.
-    `facts.csv`, `recomputed.csv`, `recomputed_effects.csv`, `audit.csv` and `comparison.csv` (`own.literature`) are
-    unrounded. Returns the files in the order written.
+    `facts.csv`, `recomputed.csv`, `recomputed_effects.csv` and `audit.csv` are unrounded; so are, of a registry,
+    `comparison.csv` (the review's figures, `own.literature`), `like_for_like.csv` and `gap_steps.csv` (those of
+    studies, counted alike, and the gap in steps, `own.like_for_like`). Returns the files in the order written.
 
     Raises OutputError when the folder cannot be written.
 
@@ -49,7 +51,10 @@ def write_literature(out: Path, own: StudyResults | None = None) -> list[Path]:
             path.write_bytes(data_file(name).read_bytes())
             written.append(path)
         made = {f"{name}.csv": make() for name, make in MADE.items()}
-        for name, frame in (made if own is None else made | {COMPARISON: own.literature}).items():
+        if own is not None:
+            alike = own.like_for_like
+            made |= {COMPARISON: own.literature, ALIKE[0]: alike.figures.frame, ALIKE[1]: alike.steps}
+        for name, frame in made.items():
             path = out / name
             guard(frame).to_csv(path, index=False)
             written.append(path)

@@ -15,6 +15,7 @@ from cohort.pipeline import (
     definitions,
     describe,
     hazard_shape,
+    like_for_like,
     misnumbering,
     occurrence,
     onset_intervals,
@@ -67,7 +68,9 @@ def analyse(registry: Registry, *, progress: Progress | None = None) -> StudyRes
     beyond = _beyond(cohort)
     say("Placing the literature beside them")
     shares = describe.shares_of_same_level(cohort)
-    published = literature.beside(literature.figures(), incidence, rates, proportions, registry.study, shares=shares)
+    published = literature.beside(incidence, rates, proportions, registry.study, shares=shares)
+    say("Counting as each published study counted")
+    alike = like_for_like.of_cohort(cohort)
     return StudyResults(
         registry=registry,
         period=_period(cohort),
@@ -96,6 +99,7 @@ def analyse(registry: Registry, *, progress: Progress | None = None) -> StudyRes
         beyond=beyond,
         further=further,
         factors=factors,
+        like_for_like=alike,
     )
 
 

@@ -36,6 +36,7 @@ FIGURE_DATA = {
     "figure-intervals": "by_interval",
     "figure-sensitivity": "sensitivity",
     "figure-literature": "literature",
+    "figure-gap": "gap_steps",
 }
 
 

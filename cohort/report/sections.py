@@ -7,8 +7,8 @@ import math
 import pandas as pd
 
 from cohort.present import numbers, theme
-from cohort.present.figures import flow, incidence, literature, mechanisms, sensitivity, spine
-from cohort.present.tables import beyond, occurrence, people, published, record, risk
+from cohort.present.figures import flow, gap, incidence, literature, mechanisms, sensitivity, spine
+from cohort.present.tables import alike, beyond, occurrence, people, published, record, risk
 from cohort.present.tables.model import records
 from cohort.report import factors, further, methods, quality
 from cohort.report.blocks import (
@@ -270,26 +270,38 @@ def withheld_outcomes(page: Page) -> set[str]:
 
 
 def _literature(page: Page) -> Section:
-    frame = published.shown_literature(page.results.literature, withheld_outcomes(page), page.rule)
-    risks = frame[frame["unit"] != "refracture"] if len(frame) else frame
+    rule, withheld = page.rule, withheld_outcomes(page)
+    stated = published.shown_literature(page.results.literature, withheld, rule)
+    found = alike.shown(page.results.like_for_like, withheld, rule)
+    frame = found.figures.frame
     blocks: list[Block] = [
         Paragraph(
-            "Published rates differ first by definition: same-level refracture runs from under 1 % "
-            "(re-treated) to over "
-            "60 % (any loss of height). A figure compares only as far as its definition, unit and window do."
+            "Published rates differ first by definition: same-level refracture runs from under 1 % (re-treated) to "
+            "over 60 % (any loss of height). So this registry is counted again for each published figure, by that "
+            "study's definition, unit, window and way of counting; what then still differs is said with each."
         )
     ]
     blocks += figure_of(
         "figure-literature",
-        "Published figures and this registry's own",
-        "Dot: published per cent of patients or vertebrae; line: Wilson interval made from the published "
-        "counts; coloured "
-        "line and band: this registry's figure for the same relation with its interval. n / N and window to the right.",
-        literature.draw(risks),
-        literature.alt(risks) if len(risks) else "",
-        "No published figure compares with this registry's, so none is drawn.",
+        "Published figures, and this registry counted alike",
+        "Upper line: published per cent with its exact interval, made from the printed counts (none where they are "
+        "not printed). Lower line: this registry under the same definition, unit, window and count. To the right both "
+        "per cents, and registry over published.",
+        literature.draw(frame),
+        literature.alt(frame) if len(frame) else "",
+        "No published figure can be counted in this registry, so none is drawn.",
     )
-    tables = tables_of(published.review(frame, page.rule), published.literature(frame, page.rule))
+    blocks += figure_of(
+        "figure-gap",
+        "From this registry's main figure to a published one",
+        "Largest study of each relation whose gap may be shown, and the highest same-level figure. One thing changes "
+        "at a time, in the order given, from the main figure (patients, one year, death competing); hatched: what "
+        "remains once both are counted alike.",
+        gap.draw(found),
+        gap.alt(found) if len(frame) else "",
+        "No gap to a published figure is taken apart: there are too few events.",
+    )
+    tables = tables_of(alike.figures(found, rule), alike.gaps(found, rule), published.review(stated, rule))
     return Section("literature", "Beside the literature", [*blocks, *tables])
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from cohort.tables.like_for_like import LikeForLike
 from cohort.tables.results import Estimates, Registry
 from cohort.tables.risk_factors import RiskFactors
 
@@ -121,7 +122,7 @@ class StudyResults:
     mechanisms : mechanism, label, n_events, n_patients, n_total.
     judged : kind_judged, judged_cell, n_sightings, n_counted; same-level sightings.
     sensitivity : variant, label, group, is_main, outcome, time, n_patients, n_events, estimate, conf_low, conf_high.
-    literature : published figures, each with the registry's own beside it and whether the two compare.
+    literature : the review's figures, each with the registry's own beside it and whether the two compare.
     settings : section, setting, value, default, description.
     onset : relation, relation_earliest, n.
     notes : sentences that must be read with the results.
@@ -130,6 +131,7 @@ class StudyResults:
     factors : risk factors of each relation under several questions, with checks, few events, missing findings, drugs
         and bias.
     further : states, counts of refractures, days lost; ratios of several events, within patients and by time.
+    like_for_like : published figures of studies, each counted in the registry as its study counted.
     """
 
     registry: Registry
@@ -159,3 +161,4 @@ class StudyResults:
     beyond: Beyond = field(default_factory=Beyond)
     further: Further = field(default_factory=Further)
     factors: RiskFactors = field(default_factory=RiskFactors)
+    like_for_like: LikeForLike = field(default_factory=LikeForLike)

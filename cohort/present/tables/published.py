@@ -1,11 +1,9 @@
-"""Tables of published figures: the review's own statements, and what else compares with the registry."""
+"""The figures that the review states, beside the registry's own under its own definition."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,85 +33,39 @@ def shown_literature(frame: pd.DataFrame, withheld: set[str], rule: Disclosure) 
 
 
 def review(frame: pd.DataFrame, rule: Disclosure) -> Table | None:
-    """What the review states, and what becomes of it when redone, whether it compares or not."""
-    stated = frame[frame["statement"].fillna("") != ""] if "statement" in frame else frame.iloc[:0]
-    return _beside(
-        stated,
-        rule,
-        "review",
-        "The review's figures and this registry's own",
-        "Jacobson, Palea and Granville 2017, each figure as stated, and as recomputed or corrected from its source. "
-        "Unit: as named; S with a number: the statement.",
-        lambda r: str(r.quantity),
-        by_level=True,
-    )
-
-
-def literature(frame: pd.DataFrame, rule: Disclosure) -> Table | None:
-    """Published figures that compare, wholly or in part, with numbered reasons; the CSV holds all."""
+    """What the review states, and what becomes of it when redone, whether it compares or not, by relation."""
     if frame.empty:
         return None
-    own = frame["statement"].fillna("") == "" if "statement" in frame else pd.Series(True, index=frame.index)
-    compares = frame["comparable"].isin(["yes", "partly"])
-    left_out = int((own & ~compares).sum())
-    return _beside(
-        frame[own & compares],
-        rule,
-        "literature",
-        "Published figures and this registry's own",
-        "Unit: per cent of the published denominator, with a Wilson interval made from its counts; beside it the "
-        "registry's figure for the same relation and the nearest window.",
-        lambda r: f"{short_citation(str(r.citation), r.year)}: {r.quantity}",
-        data=frame,
-        notes=[f"In the CSV only, because they do not compare: {left_out}."] if left_out else [],
-    )
-
-
-def _beside(
-    shown: pd.DataFrame,
-    rule: Disclosure,
-    key: str,
-    title: str,
-    caption: str,
-    name_of: Callable[[Any], str],
-    *,
-    by_level: bool = False,
-    data: pd.DataFrame | None = None,
-    notes: Sequence[str] = (),
-) -> Table | None:
-    """Published figures, each with the registry's own beside it and whether the two compare, by relation."""
-    if shown.empty:
-        return None
     order = {name: place for place, name in enumerate(LEVELS)}
-    shown = shown.sort_values("event_level", key=lambda c: c.map(order).fillna(len(order)), kind="stable")
+    shown = frame.sort_values("event_level", key=lambda c: c.map(order).fillna(len(order)), kind="stable")
     rows: list[Row] = []
     reasons: list[str] = []
     for level, block in shown.groupby("event_level", sort=False, observed=True):
         rows.append(heading(LEVELS.get(str(level), sentence_case(str(level)))))
-        if not by_level:
-            block = block.sort_values(["comparable", "year"], ascending=[False, True], kind="stable")
         for r in records(block):
             have = pd.notna(r.numerator) and pd.notna(r.denominator)
             rows.append(
                 row(
-                    name_of(r),
+                    str(r.quantity),
                     of(numbers.count(r.numerator), numbers.count(r.denominator)) if have else numbers.MISSING,
                     estimate_cell(r.percent / 100, r.wilson_low / 100, r.wilson_high / 100, "percent"),
                     numbers.days(r.window_days) if pd.notna(r.window_days) else "not stated",
                     estimate_cell(r.registry_estimate / 100, r.registry_low / 100, r.registry_high / 100, "percent"),
-                    COMPARES[str(r.comparable)] + _reason_marks(r.why, reasons),
+                    COMPARES[str(r.comparable)] + reason_marks(r.why, reasons),
                     str(r.confidence),
                     indent=True,
                 )
             )
-    data = (shown if data is None else data).copy()
+    data = shown.copy()
     if not rule.internal:
         for name in ("registry_estimate", "registry_low", "registry_high"):
             data[name] = [numbers.rounded(float(v) / 100, "percent") * 100 for v in data[name]]
     return Table(
-        key,
-        title,
-        caption,
+        "review",
+        "The review's figures and this registry's own",
+        "Jacobson, Palea and Granville 2017, each figure as stated, and as recomputed or corrected from its source; "
+        "beside it this registry's figure for the same relation and the nearest window, by its own definition. "
+        "Unit: as named; S with a number: the statement.",
         (
             Column("Published figure", "text"),
             Column("n / N"),
@@ -125,20 +77,20 @@ def _beside(
         ),
         tuple(rows),
         data,
-        (*(f"[{place}] {reason}" for place, reason in enumerate(reasons, 1)), *notes),
+        tuple(f"[{place}] {reason}" for place, reason in enumerate(reasons, 1)),
         long=True,
     )
 
 
-def _reason_marks(why: object, reasons: list[str]) -> str:
+def reason_marks(why: object, reasons: list[str]) -> str:
     """Marks of the reasons in a text of several sentences; new reasons are added to the list."""
     sentences = re.split(r"(?<=[.!?])\s+(?=[A-Z])", why.strip()) if isinstance(why, str) and why.strip() else []
     places = []
     for sentence in map(sentence_case, sentences):
         if sentence not in reasons:
             reasons.append(sentence)
-        places.append(str(reasons.index(sentence) + 1))
-    return f" [{', '.join(places)}]" if places else ""
+        places.append(reasons.index(sentence) + 1)
+    return f" [{', '.join(map(str, sorted(places)))}]" if places else ""
 
 
 def short_citation(citation: str, year: float | None = None) -> str:

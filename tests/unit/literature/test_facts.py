@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import dataclasses
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import cohort
 from cohort.domain.errors import DefinitionError
 from cohort.domain.study import StudyDefinition
 from cohort.literature import beside, definition_of, facts, figure_definitions, figures
@@ -108,9 +110,13 @@ def test_blanks_of_the_figures_stay_blank_in_the_facts(table):
 
 
 def test_every_figure_shown_beside_a_registry_says_where_it_comes_from(incidence, rates, proportions):
-    shown = beside(figures(), incidence, rates, proportions, StudyDefinition())
-    assert (shown[["citation", "confidence"]] != "").all(axis=None)
-    assert shown[["citation", "confidence"]].notna().all(axis=None)
+    alike = cohort.like_for_like(cohort.read(Path(__file__).parents[3] / "data" / "cases"))
+    of_studies = alike.figures.frame[["citation", "source", "confidence"]]
+    of_the_review = beside(incidence, rates, proportions, StudyDefinition())[["citation", "confidence"]]
+    assert len(of_studies) > 70
+    for shown in (of_studies, of_the_review, alike.steps[["source", "confidence"]]):
+        assert shown.notna().all(axis=None)
+        assert (shown != "").all(axis=None)
 
 
 def test_a_definition_is_frozen_and_unknown_figures_are_refused():

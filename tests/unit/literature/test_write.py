@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from cohort.domain.errors import OutputError
-from cohort.literature import beside, figures, write_literature
+from cohort.literature import beside, write_literature
 from cohort.literature.tables import data_file
 from cohort.literature.write import WRITTEN
 
@@ -35,12 +35,23 @@ def test_the_audit_is_written_with_them_and_every_row_says_where_it_comes_from(t
 
 def test_with_a_registry_its_own_figures_stand_beside(tmp_path, incidence, rates, proportions):
     from cohort.domain.study import StudyDefinition
+    from cohort.tables.like_for_like import LikeForLike
+    from cohort.tables.results import Estimates
 
-    own = SimpleNamespace(literature=beside(figures(), incidence, rates, proportions, StudyDefinition()))
-    write_literature(tmp_path, own)
+    alike = LikeForLike(
+        Estimates(pd.DataFrame({"study_key": ["hand"], "quantity": ["=1+1"], "estimate": [1 / 3]})),
+        pd.DataFrame({"study_key": ["hand"] * 6, "log_ratio": [0.1] * 6}),
+    )
+    own = SimpleNamespace(literature=beside(incidence, rates, proportions, StudyDefinition()), like_for_like=alike)
+    written = write_literature(tmp_path, own)
+    assert [path.name for path in written[-3:]] == ["comparison.csv", "like_for_like.csv", "gap_steps.csv"]
     comparison = pd.read_csv(tmp_path / "comparison.csv")
     assert len(comparison) == len(own.literature)
     assert comparison["confidence"].notna().all()
+    figures = pd.read_csv(tmp_path / "like_for_like.csv")
+    assert figures["estimate"].tolist() == [1 / 3]
+    assert not figures["quantity"].iloc[0].startswith("=")
+    assert len(pd.read_csv(tmp_path / "gap_steps.csv")) == 6
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path):

@@ -6,6 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cohort.tables.like_for_like import FIGURE_COLUMNS, STEP_COLUMNS, STEPS, LikeForLike
+from cohort.tables.results import Estimates
+
 LEVELS = [f"T{k}" for k in range(4, 13)] + [f"L{k}" for k in range(1, 6)]
 
 
@@ -140,3 +143,48 @@ def overlaps():
 def cut():
     """Of a figure, the texts that run off its edge."""
     return _cut
+
+
+# study, relation, tier, arm, counted alike with, published n / N, registry n / N, of everybody n / N
+ALIKE = (
+    ("one", "same", "radiographic", "technique=vertebroplasty", "same", 29, 536, 30, 600, 60, 1000),
+    ("two", "same", "radiographic", "technique=kyphoplasty", "same", 34, 273, 20, 300, 60, 1000),
+    ("three", "adjacent", "unstated", "", "adjacent", 37, 375, 110, 1000, 110, 1000),
+    ("four", "adjacent", "clinical", "", "adjacent, felt", 23, 191, 80, 1000, 80, 1000),
+    ("five", "remote", "clinical", "", "remote", 21, 310, 70, 1000, 70, 1000),
+    ("six", "any", "unstated", "", "any", 362, 2202, 180, 1000, 180, 1000),
+)
+
+
+@pytest.fixture
+def alike() -> LikeForLike:
+    """Six published figures counted alike in 1,000 patients; a tenth of them of neither technique."""
+    rows, steps = [], []
+    for study, relation, tier, arm, counted_as, events, size, own, n, own_all, n_all in ALIKE:
+        published, share = events / size, own / n
+        said = {"study_key": study, "quantity": f"a figure of {study}", "source": "abstract", "confidence": "sure"}
+        rows.append(
+            {
+                **said, "citation": f"{study.title()} AB et al. A study. 2020", "year": 2020.0, "relation": relation,
+                "tier": tier, "unit": "patient", "arm": arm, "window_kind": "fixed", "window_days": 365.0,
+                "numerator": float(events), "denominator": float(size), "percent": 100 * published,
+                "published": published, "published_low": published * 0.7, "published_high": published * 1.3,
+                "counted_as": counted_as, "n_events": float(own), "n": float(n), "n_patients": float(n),
+                "n_events_all": float(own_all), "n_all": float(n_all), "estimate": share, "conf_low": share * 0.8,
+                "conf_high": share * 1.2, "std_error": 0.01, "ratio": share / published,
+                "ratio_low": share / published * 0.7, "ratio_high": share / published * 1.4,
+                "differs": "Whether all were followed is not stated.", "note": "", "placed": "yes",
+            }
+        )  # fmt: skip
+        path = [share, share * 1.5, share * 1.5, share * 1.2, share * 1.1, share, published]
+        for place, (step, before, after) in enumerate(zip(STEPS, path[:-1], path[1:], strict=True), 1):
+            steps.append(
+                {
+                    **said, "relation": relation, "place": place, "step": step, "from_estimate": before,
+                    "to_estimate": after, "log_ratio": np.log(after / before), "percent": 100 * (after / before - 1),
+                    "n_events_main": 60.0, "n_events": np.nan if step == "remains" else float(own), "n": float(n),
+                    "sentence": "It changes.", "note": "",
+                }
+            )  # fmt: skip
+    frame = pd.DataFrame(rows, columns=list(FIGURE_COLUMNS))
+    return LikeForLike(Estimates(frame), pd.DataFrame(steps, columns=list(STEP_COLUMNS)))

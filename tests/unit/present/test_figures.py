@@ -9,7 +9,9 @@ import pytest
 
 from cohort.present import theme
 from cohort.present.disclosure import Disclosure
-from cohort.present.figures import flow, forest, incidence, literature, mechanisms, sensitivity, spine
+from cohort.present.figures import flow, forest, gap, incidence, literature, mechanisms, sensitivity, spine
+from cohort.tables.like_for_like import LikeForLike
+from cohort.tables.results import Estimates
 
 RULE = Disclosure(5)
 
@@ -19,7 +21,7 @@ def smallest_text(figure):
 
 
 @pytest.fixture
-def every_figure(rates, models, curves, at_risk):
+def every_figure(rates, models, curves, at_risk, alike):
     patients = pd.DataFrame(
         {
             "step": [1, 2, 3],
@@ -66,25 +68,14 @@ def every_figure(rates, models, curves, at_risk):
             "conf_high",
         ],
     )
-    published = pd.DataFrame(
-        [
-            ("Klazen CAH et al. X. 2010", 2010.0, "new fracture " * 8, level, 347.0, 15.0, 91.0, 16.5, 10.3, 25.4, how)
-            for level, how in (("same", "partly"), ("same", "yes"), ("adjacent", "yes"), ("any", "partly"))
-        ],
-        columns=[
-            "citation",
-            "year",
-            "quantity",
-            "event_level",
-            "window_days",
-            "numerator",
-            "denominator",
-            "percent",
-            "wilson_low",
-            "wilson_high",
-            "comparable",
-        ],
-    ).assign(registry_estimate=11.0, registry_low=9.0, registry_high=np.nan)
+    long = {
+        "quantity": alike.figures.frame["quantity"] + " new fracture" * 8,
+        "citation": "A long title of a study " * 4,
+    }
+    alike = LikeForLike(
+        Estimates(alike.figures.frame.assign(**long)),
+        alike.steps.assign(quantity=alike.steps["quantity"] + " new fracture" * 8),
+    )
     return {
         "spine": spine.draw(rates, RULE),
         "apart": incidence.draw_apart(curves, at_risk, RULE),
@@ -93,7 +84,8 @@ def every_figure(rates, models, curves, at_risk):
         "flow": flow.draw(patients, sightings, RULE),
         "mechanisms": mechanisms.draw(mechanism, RULE),
         "sensitivity": sensitivity.draw(variants, RULE),
-        "literature": literature.draw(published),
+        "literature": literature.draw(alike.figures.frame),
+        "gap": gap.draw(alike),
     }
 
 
@@ -153,7 +145,7 @@ def test_hidden_layers_are_stacked_as_one(curves, at_risk):
 
 
 @pytest.mark.parametrize(
-    "kind", ["no rates", "no curves", "no models", "no mechanisms", "no variants", "no literature"]
+    "kind", ["no rates", "no curves", "no models", "no mechanisms", "no variants", "no literature", "no gap"]
 )
 def test_an_empty_frame_draws_no_empty_figure(kind, rates, curves, at_risk, models):
     drawn = {
@@ -165,6 +157,7 @@ def test_an_empty_frame_draws_no_empty_figure(kind, rates, curves, at_risk, mode
             pd.DataFrame(columns=["variant", "group", "outcome", "is_main", "n_events", "estimate"]), RULE
         ),
         "no literature": lambda: literature.draw(pd.DataFrame()),
+        "no gap": lambda: gap.draw(LikeForLike()),
     }[kind]()
     assert drawn is None
 

@@ -70,7 +70,7 @@ def test_rows_read_add_up_in_the_last_line():
         lambda f: occurrence.headline(f, Disclosure(5)),
         lambda f: risk.models(f, Disclosure(5), odds=False),
         lambda f: risk.sensitivity(f, Disclosure(5)),
-        lambda f: published.literature(f, Disclosure(5)),
+        lambda f: published.review(f, Disclosure(5)),
     ],
 )
 def test_an_empty_frame_makes_no_table(make):

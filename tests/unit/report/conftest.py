@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from cohort.domain.study import StudyDefinition
+from cohort.tables.like_for_like import FIGURE_COLUMNS, STEP_COLUMNS, STEPS, LikeForLike
 from cohort.tables.results import Estimates, Registry
 from cohort.tables.study_results import StudyResults
 
@@ -456,6 +457,7 @@ def literature_frame() -> pd.DataFrame:
         ],
     )
     frame["unit"], frame["confidence"] = "patient", "read in abstract"
+    frame["statement"], frame["version"] = "S19", "as stated"
     frame["percent"] = frame["numerator"] / frame["denominator"] * 100
     intervals = [wilson(a, b) for a, b in zip(frame["numerator"], frame["denominator"], strict=True)]
     frame["wilson_low"], frame["wilson_high"] = [100 * x for x, _ in intervals], [100 * y for _, y in intervals]
@@ -465,6 +467,66 @@ def literature_frame() -> pd.DataFrame:
     frame["registry_estimate"] = frame["event_level"].map(own)
     frame["registry_low"], frame["registry_high"] = frame["registry_estimate"] * 0.85, frame["registry_estimate"] * 1.17
     return frame
+
+
+ALIKE = (
+    ("zhang", "Zhang ZJ, Wang YW. Refracture after PVP and PKP", "same-level refracture within 1 year, PVP", "same",
+     "radiographic", "technique=vertebroplasty", 365.0, 29.0, 536.0),
+    ("zhang", "Zhang ZJ, Wang YW. Refracture after PVP and PKP", "same-level refracture within 1 year, PKP", "same",
+     "radiographic", "technique=kyphoplasty", 365.0, 34.0, 273.0),
+    ("lin2008", "Lin WC et al. Refractures of cemented vertebrae. Clin Neurol 2008", "refracture of cemented vertebra",
+     "same", "radiographic", "", 819.0, 62.0, 98.0),
+    ("li2021", "Li Q et al. Blocky and spongy cement. 2021", "adjacent vertebral fracture", "adjacent", "unstated", "",
+     534.0, 42.0, 329.0),
+    ("remote", "Author X. Remote fractures", "non-adjacent fracture within 1 year", "remote", "clinical", "", 365.0,
+     21.0, 310.0),
+    ("cia2021", "Risk factors for new fractures after vertebroplasty. 2021", "new vertebral fracture after PVP", "any",
+     "unstated", "", 447.0, 362.0, 2202.0),
+)  # fmt: skip
+OWN = {"same": 0.0163, "adjacent": 0.1172, "remote": 0.0671, "any": 0.187}
+
+
+def alike_of(n: int, scale: float = 1.0) -> LikeForLike:
+    """The registry counted as each of six figures was counted; of `n` patients, 40 % in the second arm."""
+    rows, steps = [], []
+    for key, citation, quantity, relation, tier, arm, window, events, size in ALIKE:
+        everybody = round(n * 0.9)
+        mine = round(everybody * {"technique=vertebroplasty": 0.6, "technique=kyphoplasty": 0.4}.get(arm, 1.0))
+        own, own_all = round(OWN[relation] * scale * mine), round(OWN[relation] * scale * everybody)
+        low, high = wilson(own, mine) if own else (0.0, 0.02)
+        published_low, published_high = wilson(events, size)
+        share, published = own / mine if mine else np.nan, events / size
+        ratio = share / published if own else np.nan
+        said = {"study_key": key, "quantity": quantity, "source": "abstract", "confidence": "read in abstract"}
+        rows.append(
+            {
+                **said, "citation": citation, "year": np.nan if key == "zhang" else 2021.0, "population": "",
+                "event": "fracture", "relation": relation, "tier": tier, "unit": "patient",
+                "counting": "first_event_per_unit", "denominator_rule": "unstated", "basis": "crude", "counts": "",
+                "arm": arm, "window_kind": "fixed" if window == 365 else "mean", "window_days": window,
+                "numerator": events, "denominator": size, "percent": 100 * published, "published": published,
+                "published_low": published_low, "published_high": published_high, "measure": "share of the patients",
+                "registry_window_days": window, "counted_as": f"{relation}, {tier}, {window:.0f}", "n_events": own,
+                "n": mine, "n_patients": mine, "n_events_all": own_all, "n_all": everybody, "estimate": share,
+                "conf_low": low, "conf_high": high, "std_error": 0.01, "ratio": ratio, "ratio_low": ratio * 0.6,
+                "ratio_high": ratio * 1.6, "differs": "Films by plan also show more. The definition is not stated.",
+                "note": "", "placed": "yes",
+            }
+        )  # fmt: skip
+        start = OWN[relation] * scale
+        path = [start, start * 1.4, start * 1.4, start * 1.6, share * 0.9, share, published]
+        for place, (step, before, after) in enumerate(zip(STEPS, path[:-1], path[1:], strict=True), 1):
+            log_ratio = np.log(after / before) if own and start else np.nan
+            steps.append(
+                {
+                    **said, "relation": relation, "place": place, "step": step, "from_estimate": before,
+                    "to_estimate": after, "log_ratio": log_ratio, "percent": 100 * np.expm1(log_ratio),
+                    "n_events_main": own_all, "n_events": np.nan if step == "remains" else own, "n": mine,
+                    "sentence": "What changes.", "note": "",
+                }
+            )  # fmt: skip
+    frame = pd.DataFrame(rows, columns=list(FIGURE_COLUMNS))
+    return LikeForLike(Estimates(frame), pd.DataFrame(steps, columns=list(STEP_COLUMNS)))
 
 
 def settings_of(study: StudyDefinition) -> pd.DataFrame:
@@ -744,6 +806,7 @@ def make_results(n: int = 1944, scale: float = 1.0, registry_name: str = "Spine 
         judged=judged,
         sensitivity=Estimates(sensitivity_frame(n, scale)),
         literature=literature_frame(),
+        like_for_like=alike_of(n, scale),
         settings=settings_of(study),
         onset=onset,
         notes=[
@@ -790,6 +853,7 @@ def without_events() -> StudyResults:
         sensitivity=emptied(r.sensitivity),
         flow_sightings=r.flow_sightings[r.flow_sightings["reason"] != "counted"],
         onset=r.onset.iloc[:0],
+        like_for_like=alike_of(1944, 0.0),
     )
 
 
@@ -821,6 +885,7 @@ def one_patient() -> StudyResults:
         onset=r.onset.iloc[:0],
         sensitivity=Estimates(r.sensitivity.frame.iloc[:0]),
         literature=r.literature.iloc[:0],
+        like_for_like=alike_of(1, 0.0),
         flow_patients=r.flow_patients.iloc[:1].assign(n_patients=1, n_vertebrae=1, n_sightings=1),
         notes=[],
     )
@@ -848,6 +913,14 @@ def hostile() -> StudyResults:
         period=(pd.NaT, pd.NaT),
         literature=r.literature.assign(
             quantity="a very long quantity " * 9, citation="\u810a\u690e <i>A</i> et al. " * 3
+        ),
+        like_for_like=replace(
+            r.like_for_like,
+            figures=Estimates(
+                r.like_for_like.figures.frame.assign(
+                    citation="\u810a\u690e <i>A</i> et al. " * 3, differs="<script>alert(1)</script> differs " * 9
+                )
+            ),
         ),
     )
 

@@ -151,9 +151,37 @@ def test_small_counts_are_in_no_file_of_a_public_report(small, now):
 
 
 def test_a_withheld_estimate_does_not_come_back_beside_the_literature(small, now):
-    rows = list(csv.DictReader(io.StringIO(report_files(small, generated_at=now)["tables/literature.csv"].decode())))
+    """Same-level refracture: 2 of 150 patients."""
+    files = report_files(small, generated_at=now)
+    rows = list(csv.DictReader(io.StringIO(files["tables/review.csv"].decode())))
     assert {r["registry_estimate"] for r in rows if r["registry_outcome"] == "same"} == {""}
     assert {r["registry_estimate"] for r in rows if r["registry_outcome"] == "adjacent"} != {""}
+    alike = list(csv.DictReader(io.StringIO(files["tables/literature.csv"].decode())))
+    for name in ("estimate", "conf_high", "n_events", "n", "n_events_all", "ratio", "std_error"):
+        assert {r[name] for r in alike if r["relation"] == "same"} == {""}, name
+        assert "" not in {r[name] for r in alike if r["relation"] == "adjacent"}, name
+    assert {r["note"] for r in alike if r["relation"] == "same"} == {"Too few to show."}
+    assert all(r["published"] for r in alike)
+    steps = list(csv.DictReader(io.StringIO(files["tables/gap_steps.csv"].decode())))
+    for name in ("from_estimate", "to_estimate", "log_ratio", "percent", "n_events", "n_events_main"):
+        assert {r[name] for r in steps if r["relation"] == "same"} == {""}, name
+    assert {r["log_ratio"] for r in steps if r["relation"] == "adjacent"} != {""}
+
+
+def test_published_figures_counted_alike_are_told_with_what_still_differs(plausible, now):
+    files = report_files(plausible, generated_at=now)
+    text = files["report.html"].decode()
+    section = text[text.index('id="literature"') :]
+    for words in (
+        "Published figures, and this registry counted alike",
+        "From this registry&#39;s main figure to a published one",
+        "[1] Films by plan also show more.",
+    ):
+        assert words in section
+    assert {"figures/literature.svg", "figures/gap.svg", "tables/gap_steps.csv"} <= set(files)
+    rows = list(csv.DictReader(io.StringIO(files["tables/literature.csv"].decode())))
+    assert len(rows) == 6
+    assert all(row["source"] and row["confidence"] for row in rows)
 
 
 def test_no_row_of_a_patient_and_no_row_number_is_in_a_public_report(plausible, now):
