@@ -1,6 +1,4 @@
-"""Published figures counted alike: on a registry counted by hand, and on registries that are the studies themselves."""
-
-from pathlib import Path
+"""Published figures counted alike in a registry counted by hand; which figures are, and which are left out and why."""
 
 import numpy as np
 import pandas as pd
@@ -8,76 +6,13 @@ import pytest
 
 import cohort
 from cohort.domain.errors import DefinitionError
-from cohort.domain.study import StudyDefinition
-from cohort.literature import facts, reconstruct, reconstructed_studies
-from cohort.pipeline import prepare
+from cohort.literature import facts
 from cohort.pipeline.like_for_like import like_for_like, of_cohort
-from cohort.pipeline.like_for_like_steps import MAIN_DAYS
-from cohort.pipeline.occurrence import incidence
-from cohort.pipeline.reproduce import registry_of
-from cohort.tables.like_for_like import FIGURE_COLUMNS, LEFT_OUT_COLUMNS, STEP_COLUMNS, STEPS
-
-# All treated on 2020-01-01 (day 0). A: L1 broke again on day 100, L2 treated too; B: T12, next to L1, on day 50; C: T8,
-# far away, on day 200; D: died on day 60; E: lost on day 90; F and G: followed for two years, nothing; G: T12 without
-# pain on day 300; H: L1 treated again on day 400.
-PATIENTS = """patient_id,sex,follow_up_end,death_date,age_at_index
-A,female,2021-12-31,,70
-B,female,2021-12-31,,71
-C,male,2021-12-31,,72
-D,male,2020-03-01,2020-03-01,73
-E,female,2020-03-31,,74
-F,female,2021-12-31,,75
-G,female,2021-12-31,,76
-H,male,2021-12-31,,45
-"""
-AUGMENTATIONS = """patient_id,date,level,technique,indication
-A,2020-01-01,L1,vertebroplasty,fracture
-A,2020-01-01,L2,vertebroplasty,fracture
-B,2020-01-01,L1,vertebroplasty,fracture
-C,2020-01-01,L1,vertebroplasty,fracture
-D,2020-01-01,L1,kyphoplasty,fracture
-E,2020-01-01,L1,kyphoplasty,fracture
-F,2020-01-01,L1,kyphoplasty,fracture
-G,2020-01-01,L1,kyphoplasty,fracture
-H,2020-01-01,L1,,fracture
-H,2021-02-04,L1,,fracture
-"""
-FRACTURES = """patient_id,date,level,kind,symptomatic,last_clear_date
-A,2020-04-10,L1,progression,yes,2020-02-01
-B,2020-02-20,T12,new,yes,2020-01-10
-C,2020-07-19,T8,new,yes,2020-01-10
-G,2020-10-27,T12,new,no,2020-01-10
-H,2021-02-04,L1,progression,yes,2020-06-01
-"""
-IMAGING = "patient_id,date,level\nA,2020-06-01,L1\nB,2020-06-01,L1\nF,2020-06-01,L1\n"
-
-PUBLISHED = {
-    "study_key": "hand", "quantity": "hand", "citation": "Hand A et al. 2020", "year": 2020.0, "population": "",
-    "numerator": 20.0, "denominator": 100.0, "percent": 20.0, "ci_low": np.nan, "ci_high": np.nan, "kind": "proportion",
-    "event": "fracture", "relation": "any", "tier": "unstated", "unit": "patient", "window_kind": "fixed",
-    "window_days": 365.0, "counting": "first_event_per_unit", "denominator_rule": "followed", "basis": "crude",
-    "counts": "", "arm": "", "printed": "", "derived": "", "placed": "yes", "remark": "", "source": "by hand",
-    "confidence": "certain",
-}  # fmt: skip
-
-
-def figures(**changed):
-    """One published figure, 20 of 100 by one year unless told otherwise."""
-    return pd.DataFrame([PUBLISHED | changed])
-
-
-@pytest.fixture(scope="module")
-def hand(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("hand")
-    for name, text in (
-        ("patients", PATIENTS), ("augmentations", AUGMENTATIONS), ("fractures", FRACTURES), ("imaging", IMAGING),
-    ):  # fmt: skip
-        (folder / f"{name}.csv").write_text(text)
-    return cohort.read(folder)
+from cohort.tables.like_for_like import FIGURE_COLUMNS, LEFT_OUT_COLUMNS, STEP_COLUMNS
 
 
 @pytest.fixture
-def count(hand):
+def count(hand, figures):
     """The registry's count for one figure."""
 
     def of(**changed):
@@ -144,7 +79,7 @@ def test_distances_are_those_in_the_words_of_the_quantity(hand):
     assert (row["n_events"], row["n"]) == (3, 7 * 9 + 8)
 
 
-def test_patients_have_the_exact_interval_and_vertebrae_one_over_patients(hand):
+def test_patients_have_the_exact_interval_and_vertebrae_one_over_patients(hand, figures):
     patients = like_for_like(hand, figures()).figures.frame.iloc[0]
     exact = cohort.proportion(4, 6, method="exact").frame.iloc[0]
     assert (patients["conf_low"], patients["conf_high"]) == pytest.approx((exact["conf_low"], exact["conf_high"]))
@@ -155,7 +90,7 @@ def test_patients_have_the_exact_interval_and_vertebrae_one_over_patients(hand):
     assert vertebrae["conf_low"] < 2 / 16 < vertebrae["conf_high"]
 
 
-def test_a_ratio_adds_the_two_variances_on_the_log_scale(hand):
+def test_a_ratio_adds_the_two_variances_on_the_log_scale(hand, figures):
     row = like_for_like(hand, figures()).figures.frame.iloc[0]
     reach = 1.959964 * np.sqrt((1 - 4 / 6) / 4 + 0.8 / 20)
     assert row["ratio"] == pytest.approx(4 / 6 / 0.2)
@@ -165,7 +100,7 @@ def test_a_ratio_adds_the_two_variances_on_the_log_scale(hand):
     assert (row["published_low"], row["published_high"]) == pytest.approx((0.126656, 0.291843), abs=1e-5)
 
 
-def test_blanks_stay_blank(hand):
+def test_blanks_stay_blank(hand, figures):
     row = like_for_like(hand, figures(numerator=np.nan, denominator=np.nan)).figures.frame.iloc[0]
     assert row[["numerator", "denominator", "published_low", "published_high"]].isna().all()
     assert row["ratio"] == pytest.approx(4 / 6 / 0.2)
@@ -180,7 +115,7 @@ def test_blanks_stay_blank(hand):
     assert "printed one" in printed["note"]
 
 
-def test_nobody_of_an_arm_gives_no_number_and_says_so(hand):
+def test_nobody_of_an_arm_gives_no_number_and_says_so(hand, figures):
     found = like_for_like(hand, figures(arm="n_levels=5"))
     row = found.figures.frame.iloc[0]
     assert row["n"] == 0
@@ -190,7 +125,7 @@ def test_nobody_of_an_arm_gives_no_number_and_says_so(hand):
     assert (step["log_ratio"], step["note"]) == (0, "Nobody of the arm is counted in the registry.")
 
 
-def test_what_still_differs_is_told(hand):
+def test_what_still_differs_is_told(hand, figures):
     told = like_for_like(hand, figures(relation="same", tier="radiographic", arm="cement_pattern=solid; drug=placebo"))
     words = told.figures.frame["differs"].iloc[0]
     for part in ("loss of 15 %", "Films by plan", "Not restricted", "cement pattern solid", "not by allocation"):
@@ -198,83 +133,6 @@ def test_what_still_differs_is_told(hand):
     assert "not stated" not in words
     open_ended = like_for_like(hand, figures(window_kind="none", window_days=np.nan)).figures.frame["differs"].iloc[0]
     assert "No window is given" in open_ended
-
-
-# The gap
-
-
-@pytest.fixture(scope="module")
-def synthetic():
-    return prepare(cohort.read(Path(__file__).parents[3] / "data" / "synthetic"))
-
-
-@pytest.fixture(scope="module")
-def found(synthetic):
-    return of_cohort(synthetic)
-
-
-def test_steps_add_up_to_the_whole_gap(found, synthetic):
-    own = incidence(synthetic, [MAIN_DAYS]).frame
-    own = own[(own["curve"] == "per_relation") | (own["outcome"] == "any")].set_index("outcome")["estimate"]
-    rows = found.figures.frame.set_index(["study_key", "quantity"])
-    whole = 0
-    for key, steps in found.steps.groupby(["study_key", "quantity"], sort=False):
-        assert steps["step"].tolist() == list(STEPS)
-        row = rows.loc[key]
-        assert steps["from_estimate"].iloc[0] == pytest.approx(own[row["relation"]], abs=1e-12)
-        gap = np.log(row["published"] / own[row["relation"]])
-        assert steps["log_ratio"].sum() == pytest.approx(gap, abs=1e-9)
-        whole += steps["log_ratio"].notna().all()
-        made = steps[steps["log_ratio"].notna() & steps["note"].eq("")]
-        assert np.allclose(np.exp(made["log_ratio"]), made["to_estimate"] / made["from_estimate"])
-        assert np.allclose(made["percent"], 100 * (made["to_estimate"] / made["from_estimate"] - 1))
-    assert whole > 70
-
-
-def test_the_last_step_but_one_ends_at_the_like_for_like_estimate(found):
-    mix = found.steps[found.steps["step"] == "case_mix"].set_index(["study_key", "quantity"])["to_estimate"]
-    own = found.figures.frame.set_index(["study_key", "quantity"])["estimate"].reindex(mix.index)
-    assert np.allclose(mix, own, equal_nan=True)
-
-
-def test_a_share_of_fractures_has_no_steps(found):
-    shares = found.figures.frame.query("unit == 'new_fracture'")
-    assert len(shares) == 3
-    keys = set(zip(found.steps["study_key"], found.steps["quantity"], strict=True))
-    assert not keys & set(zip(shares["study_key"], shares["quantity"], strict=True))
-
-
-def test_a_step_to_zero_has_no_size_and_the_rest_still_adds_up(hand):
-    steps = like_for_like(hand, figures(relation="remote", window_days=100.0)).steps.set_index("step")
-    # C's fracture at day 200 is the only remote one: none by day 100.
-    assert steps.loc["window", "to_estimate"] == 0
-    assert np.isnan(steps.loc["window", "log_ratio"])
-    assert "No event is left" in steps.loc["window", "note"]
-    main = steps["from_estimate"].iloc[0]
-    assert steps["log_ratio"].sum() == pytest.approx(np.log(0.2 / main))
-    assert steps.loc["remains", "from_estimate"] == pytest.approx(main)
-
-
-def test_a_step_that_cannot_be_made_is_zero_and_says_why(hand):
-    steps = like_for_like(hand, figures(window_days=3000.0, denominator_rule="all_treated")).steps.set_index("step")
-    assert steps.loc["window", "log_ratio"] == 0
-    assert "followed so long" in steps.loc["window", "note"]
-    assert steps["log_ratio"].sum() == pytest.approx(np.log(0.2 / steps["from_estimate"].iloc[0]))
-
-
-def test_no_main_figure_no_gap(hand):
-    nothing = hand.tables["fractures"].iloc[:0]
-    empty = type(hand).of({**hand.tables, "fractures": nothing}, StudyDefinition().with_("relation", implied=False))
-    found = like_for_like(empty)
-    frame = found.figures.frame
-    assert len(frame) > 70
-    told = frame[~frame["event"].eq("reaugmentation") & ~frame["tier"].eq("retreated")]
-    assert (told["estimate"].isna() | told["estimate"].eq(0)).all()
-    assert told["ratio"].isna().all()
-    assert (told["note"] != "").all()
-    assert (told.loc[told["n"] > 0, "conf_high"] > 0).all()
-    assert found.steps["log_ratio"].isna().all()
-    assert found.steps["note"].str.contains("zero or missing").all()
 
 
 # Which figures
@@ -314,7 +172,7 @@ def test_no_figure_without_source_and_confidence(found):
         ({"unit": "leak"}, "counted by leak, which the registry has no count of"),
     ],
 )  # fmt: skip
-def test_why_a_figure_is_left_out(hand, changed, reason):
+def test_why_a_figure_is_left_out(hand, changed, reason, figures):
     found = like_for_like(hand, figures(**changed))
     assert found.figures.frame.empty
     assert found.left_out["reason"].tolist() == [reason]
@@ -352,30 +210,3 @@ def test_order_of_the_patients_changes_nothing(synthetic):
     again = like_for_like(type(registry).of(shuffled, registry.study), few)
     pd.testing.assert_frame_equal(once.figures.frame, again.figures.frame)
     pd.testing.assert_frame_equal(once.steps, again.steps)
-
-
-# The studies themselves
-
-
-@pytest.fixture(scope="module")
-def own_figures():
-    """Every reconstruction put through: a study counted as it counted is itself."""
-    known, parts = facts(), []
-    for study in reconstructed_studies():
-        made = reconstruct(study)
-        keys = set(zip(made.figures["study_key"], made.figures["quantity"], strict=True))
-        mine = known[[key in keys for key in zip(known["study_key"], known["quantity"], strict=True)]]
-        if len(mine):
-            parts.append(like_for_like(registry_of(made), mine).figures.frame.assign(study=study))
-    return pd.concat(parts, ignore_index=True)
-
-
-def test_a_reconstructed_study_returns_its_own_figures(own_figures):
-    exact = own_figures[own_figures["numerator"].notna() & own_figures["denominator"].notna()]
-    alike = np.isclose(exact["ratio"], 1)
-    # An arm that a reconstruction marks by a column of its own has no counterpart in a registry.
-    assert alike.sum() >= 60
-    assert exact.loc[~alike, "study"].isin(["nomo403_2021", "komemushi2006", "bmc2016_adjcollapse", "hu2020zol"]).all()
-    assert {"patient", "treated_vertebra", "untreated_vertebra", "new_fracture"} <= set(exact.loc[alike, "unit"])
-    rounded = own_figures[own_figures["numerator"].isna() | own_figures["denominator"].isna()]
-    assert (abs(100 * rounded["estimate"] - rounded["percent"]) <= 0.5).all()
