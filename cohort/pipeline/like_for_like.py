@@ -28,6 +28,7 @@ from cohort.pipeline.like_for_like_units import Counted, Share, clustered_share
 from cohort.pipeline.stages import Cohort, prepare
 from cohort.tables.like_for_like import (
     FIGURE_COLUMNS,
+    LATE,
     LEFT_OUT_COLUMNS,
     NO_PRINTED_SIZE,
     NO_RATIO,
@@ -44,7 +45,6 @@ ASSUMED: Final = (
 NOBODY: Final = "Nobody in the registry is counted by this definition, in this arm and until this day."
 NOT_SO_LONG: Final = "Nobody in the registry is followed so long."
 EVERY_EVENT: Final = "Every unit has the event, here or there, so the ratio has no interval."
-LATE: Final = "Left out here: who came under observation after treatment, since a share needs all from day 0 on."
 NO_EVENT: Final = "No event in the registry under this definition."
 _PUBLISHED: Final = (
     "study_key", "citation", "year", "quantity", "population", "event", "relation", "tier", "unit", "counting",

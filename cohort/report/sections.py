@@ -274,6 +274,7 @@ def _literature(page: Page) -> Section:
     stated = published.shown_literature(page.results.literature, withheld, rule)
     found = alike.shown(page.results.like_for_like, withheld, rule)
     frame = found.figures.frame
+    level = f"{100 * page.results.registry.study.models.confidence:g} %"
     blocks: list[Block] = [
         Paragraph(
             "Published rates differ first by definition: same-level refracture runs from under 1 % (re-treated) to "
@@ -284,9 +285,10 @@ def _literature(page: Page) -> Section:
     blocks += figure_of(
         "figure-literature",
         "Published figures, and this registry counted alike",
-        "Upper line: published per cent with its exact interval, made from the printed counts (none where they are "
-        "not printed). Lower line: this registry under the same definition, unit, window and count. To the right both "
-        "per cents, and registry over published.",
+        f"Upper line: published per cent with its exact {level} interval, made from the printed counts (none where "
+        "they are not printed). Lower line, in the colour of the relation: this registry under the same definition, "
+        f"unit, window and count, with {level} interval. To the right both per cents, and registry over published. "
+        "Where there are many, the largest studies of each relation; all, with n / N, in the table below.",
         literature.draw(frame),
         literature.alt(frame) if len(frame) else "",
         "No published figure can be counted in this registry, so none is drawn.",
@@ -296,7 +298,7 @@ def _literature(page: Page) -> Section:
         "From this registry's main figure to a published one",
         "Largest study of each relation whose gap may be shown, and the highest same-level figure. One thing changes "
         "at a time, in the order given, from the main figure (patients, one year, death competing); hatched: what "
-        "remains once both are counted alike.",
+        "remains once both are counted alike. Points without intervals; events of each step are in the CSV.",
         gap.draw(found),
         gap.alt(found) if len(frame) else "",
         "No gap to a published figure is taken apart: there are too few events.",

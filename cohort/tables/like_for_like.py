@@ -25,6 +25,7 @@ LEFT_OUT_COLUMNS: Final = ("study_key", "quantity", "kind", "relation", "unit", 
 STEPS: Final = ("definition", "unit", "window", "censoring", "case_mix", "remains")
 PRINTED_INTERVAL: Final = "The published interval is the printed one."
 NO_PRINTED_SIZE: Final = "No number is printed that an interval could rest on, so the ratio has none."
+LATE: Final = "Who came under observation after treatment is left out here: a share needs all from day 0 on."
 NO_RATIO: Final = "One of the two is zero or missing, so there is no ratio."
 
 

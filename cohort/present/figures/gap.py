@@ -17,7 +17,7 @@ from cohort.tables.like_for_like import LikeForLike
 
 LINE: Final = 0.2
 NAMES: Final = 0.95  # inches of each panel for the names of the steps
-FACTORS: Final = 0.42  # and for the factors to the right
+FACTORS: Final = 0.5  # and for the factors to the right
 GAP: Final = 0.3
 TITLE: Final = 0.56
 TICKS: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)

@@ -16,11 +16,11 @@ from cohort.present.tables.alike import grouped, of_unit, window_of
 from cohort.present.tables.model import records
 from cohort.present.tables.published import LEVELS, short_citation
 
-LABELS, AXIS_TO = 3.3, 5.86
+LABELS, AXIS_TO = 3.3, 5.74
 COLUMNS: Final = {"published": 6.16, "registry": 6.62, "ratio": 7.1}  # right edges of the numbers, inches
 LINE = 0.3
 HEAD_LINE = 0.24
-MOST_ROWS = 30
+MOST_ROWS = 24  # one printed page
 TICKS: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
 
@@ -90,7 +90,7 @@ def _scale(ax: Axes, rows: pd.DataFrame) -> float:
 def _legend(page: Axes, top: float) -> None:
     looks: tuple[tuple[float, str, dict[str, Any]], ...] = (
         (LABELS, "published", {"color": theme.INK, "marker": "o", "mfc": "white"}),
-        (LABELS + 1.0, "this registry", {"color": theme.COLOURS["remote"], "marker": "s"}),
+        (LABELS + 1.0, "this registry", {"color": theme.MUTED, "marker": "s"}),
     )
     for x, word, look in looks:
         page.plot([x, x + 0.22], [top, top], color=look["color"], lw=1.2)

@@ -29,7 +29,7 @@ from cohort.present.tables.model import (
     row,
 )
 from cohort.present.tables.published import LEVELS, reason_marks, short_citation
-from cohort.tables.like_for_like import STEPS, LikeForLike
+from cohort.tables.like_for_like import LATE, STEPS, LikeForLike
 from cohort.tables.results import Estimates
 
 REGISTRY_COLUMNS: Final = (
@@ -155,7 +155,10 @@ def figures(found: LikeForLike, rule: Disclosure) -> Table | None:
             "where it was read and how surely.",
         ),
         long=True,
-    ).with_notes(_note(rule) if (frame["note"] == TOO_FEW).any() else "")
+    ).with_notes(
+        LATE if main["differs"].str.contains(LATE, regex=False).any() else "",
+        _note(rule) if (frame["note"] == TOO_FEW).any() else "",
+    )
 
 
 def _note(rule: Disclosure) -> str:
@@ -179,7 +182,7 @@ def _figure_row(r: Any, reasons: list[str]) -> Row:
     have = pd.notna(r.numerator) and pd.notna(r.denominator)
     own = pd.notna(r.n_events) and r.n > 0
     return row(
-        name_of(r) + reason_marks(r.differs, reasons),
+        name_of(r) + reason_marks(r.differs.replace(LATE, "").strip(), reasons),
         window_of(r),
         of(numbers.count(r.numerator), numbers.count(r.denominator)) if have else numbers.MISSING,
         estimate_cell(r.published, r.published_low, r.published_high, "percent"),
