@@ -25,7 +25,7 @@ MADE: Final[Mapping[str, Callable[[], pd.DataFrame]]] = {
     "audit": audit,
 }
 COMPARISON: Final = "comparison.csv"
-ALIKE: Final = ("like_for_like.csv", "gap_steps.csv")
+ALIKE: Final = ("like_for_like.csv", "gap_steps.csv", "left_out.csv")
 
 
 def write_literature(out: Path, own: StudyResults | None = None) -> list[Path]:
@@ -33,8 +33,9 @@ def write_literature(out: Path, own: StudyResults | None = None) -> list[Path]:
 
     The published tables are written byte for byte as shipped, so that no blank is filled and no confidence lost.
     `facts.csv`, `recomputed.csv`, `recomputed_effects.csv` and `audit.csv` are unrounded; so are, of a registry,
-    `comparison.csv` (the review's figures, `own.literature`), `like_for_like.csv` and `gap_steps.csv` (those of
-    studies, counted alike, and the gap in steps, `own.like_for_like`). Returns the files in the order written.
+    `comparison.csv` (the review's figures, `own.literature`), and of `own.like_for_like` `like_for_like.csv` (those of
+    studies, counted alike), `gap_steps.csv` (the gap in steps) and `left_out.csv` (all others, with the reason).
+    Returns the files in the order written.
 
     Raises OutputError when the folder cannot be written.
 
@@ -53,7 +54,8 @@ def write_literature(out: Path, own: StudyResults | None = None) -> list[Path]:
         made = {f"{name}.csv": make() for name, make in MADE.items()}
         if own is not None:
             alike = own.like_for_like
-            made |= {COMPARISON: own.literature, ALIKE[0]: alike.figures.frame, ALIKE[1]: alike.steps}
+            frames = (own.literature, alike.figures.frame, alike.steps, alike.left_out)
+            made |= dict(zip((COMPARISON, *ALIKE), frames, strict=True))
         for name, frame in made.items():
             path = out / name
             guard(frame).to_csv(path, index=False)

@@ -44,7 +44,8 @@ def test_with_a_registry_its_own_figures_stand_beside(tmp_path, incidence, rates
     )
     own = SimpleNamespace(literature=beside(incidence, rates, proportions, StudyDefinition()), like_for_like=alike)
     written = write_literature(tmp_path, own)
-    assert [path.name for path in written[-3:]] == ["comparison.csv", "like_for_like.csv", "gap_steps.csv"]
+    names = ["comparison.csv", "like_for_like.csv", "gap_steps.csv", "left_out.csv"]
+    assert [path.name for path in written[-4:]] == names
     comparison = pd.read_csv(tmp_path / "comparison.csv")
     assert len(comparison) == len(own.literature)
     assert comparison["confidence"].notna().all()
