@@ -26,6 +26,7 @@ from cohort.literature.audit_words import VERDICTS
 from cohort.literature.evidence import REVIEW
 from cohort.literature.recompute import DIFFERS, EXACT, NOT_PRINTED, WITHIN, is_recomputed
 from cohort.literature.tables import figures
+from cohort.pipeline.reproduce import reproduce_all
 from cohort.pipeline.stages import settings_frame
 from cohort.refracture import FORMULAS
 from cohort.tables.schema import CANONICAL, REQUIRED_TABLES, describe
@@ -559,6 +560,15 @@ PAGES = {
     "validation.md": validation,
 }
 
+REPRODUCED = Path(__file__).parents[1] / "cohort" / "literature" / "data" / "reproduced.csv"
+
+
+def reproduced(frame: pd.DataFrame) -> str:
+    """Every published figure had again, as the file that reports read; ten digits, so that it is the same everywhere."""
+    return frame.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+
+
 if __name__ == "__main__":
+    REPRODUCED.write_text(reproduced(reproduce_all()), encoding="utf-8", newline="")
     for name, page in PAGES.items():
         (Path(__file__).parent / name).write_text(page(), encoding="utf-8")
