@@ -22,6 +22,7 @@ from cohort.pipeline import (
     policies,
     quality,
     recurrence,
+    reviewed,
     risk,
     variants,
 )
@@ -69,6 +70,8 @@ def analyse(registry: Registry, *, progress: Progress | None = None) -> StudyRes
     say("Placing the literature beside them")
     shares = describe.shares_of_same_level(cohort)
     published = literature.beside(incidence, rates, proportions, registry.study, shares=shares)
+    say("Recomputing the literature")
+    recomputed = reviewed.of_cohort(cohort, proportions)
     say("Counting as each published study counted")
     alike = like_for_like.of_cohort(cohort)
     return StudyResults(
@@ -100,6 +103,7 @@ def analyse(registry: Registry, *, progress: Progress | None = None) -> StudyRes
         further=further,
         factors=factors,
         like_for_like=alike,
+        reviewed=recomputed,
     )
 
 

@@ -10,7 +10,7 @@ from cohort.present import numbers, theme
 from cohort.present.figures import flow, gap, incidence, literature, mechanisms, sensitivity, spine
 from cohort.present.tables import alike, beyond, occurrence, people, published, record, risk
 from cohort.present.tables.model import records
-from cohort.report import factors, further, methods, quality
+from cohort.report import factors, further, methods, quality, reviewed
 from cohort.report.blocks import (
     Block,
     Definitions,
@@ -44,6 +44,7 @@ def sections(page: Page) -> list[Section]:
         further.section(page),
         _sensitivity(page),
         _literature(page),
+        reviewed.section(page),
         _methods(page),
         _record(page),
     ]

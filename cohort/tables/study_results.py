@@ -8,6 +8,7 @@ import pandas as pd
 
 from cohort.tables.like_for_like import LikeForLike
 from cohort.tables.results import Estimates, Registry
+from cohort.tables.reviewed import Reviewed
 from cohort.tables.risk_factors import RiskFactors
 
 
@@ -132,6 +133,7 @@ class StudyResults:
         and bias.
     further : states, counts of refractures, days lost; ratios of several events, within patients and by time.
     like_for_like : published figures of studies, each counted in the registry as its study counted.
+    reviewed : the literature recomputed, pooled, and the registry among the studies.
     """
 
     registry: Registry
@@ -162,3 +164,4 @@ class StudyResults:
     further: Further = field(default_factory=Further)
     factors: RiskFactors = field(default_factory=RiskFactors)
     like_for_like: LikeForLike = field(default_factory=LikeForLike)
+    reviewed: Reviewed = field(default_factory=Reviewed)
