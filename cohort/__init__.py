@@ -3,6 +3,7 @@
     import cohort
     registry = cohort.read("data/synthetic")
     sightings = cohort.classify(registry)
+    published = cohort.literature.facts()
 
 Names are loaded on first use, so that `import cohort` and `cohort --help` stay quick.
 """
@@ -69,12 +70,16 @@ _HOME = {
     ),
 }  # fmt: skip
 
-__all__ = ["__version__", *_HOME]
+_PACKAGES = ("literature",)
+
+__all__ = ["__version__", *_HOME, *_PACKAGES]
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
+    if name in _PACKAGES:
+        return import_module(f"cohort.{name}")
     raise AttributeError(f"module 'cohort' has no attribute {name!r}")
 
 

@@ -28,6 +28,7 @@ from cohort.literature.recompute import DIFFERS, EXACT, NOT_PRINTED, WITHIN, is_
 from cohort.literature.tables import figures
 from cohort.pipeline.reproduce import reproduce_all
 from cohort.pipeline.stages import settings_frame
+from cohort.present.tables.reviewed import MEANINGS
 from cohort.refracture import FORMULAS
 from cohort.tables.schema import CANONICAL, REQUIRED_TABLES, describe
 
@@ -352,14 +353,6 @@ def definitions() -> str:
     )
 
 
-_VERDICTS = {
-    "reproduced": "the number follows from the numbers printed, or another source shows the same",
-    "inconsistent": "it contradicts the review itself, its own cases, the source it cites, or what is pooled elsewhere",
-    "units mixed": "what is said of patients was counted in vertebrae or among cases, or it is open which",
-    "reference does not match": "a source cited for it measured something else, or the numbers are another source's",
-    "not checkable": "no number is given, or what would decide was not read",
-}
-
 _RECOMPUTED = {
     DIFFERS: (
         "Not reproduced",
@@ -426,7 +419,7 @@ def _verdict_counts(table: pd.DataFrame) -> str:
         ids = ", ".join(
             f"**{one}**" if bold else one for one, bold in zip(table.loc[has, "id"], first[has], strict=True)
         )
-        lines.append(f"| {verdict} | {_VERDICTS[verdict]} | {first.sum()} | {(has & ~first).sum()} | {ids} |")
+        lines.append(f"| {verdict} | {MEANINGS[verdict]} | {first.sum()} | {(has & ~first).sum()} | {ids} |")
     return "\n".join(lines)
 
 

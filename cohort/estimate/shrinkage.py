@@ -46,7 +46,8 @@ def shrink(
     Returns three rows, `row` "prior", "registry" and "shrunken": estimate, conf_low, conf_high, coef, std_error, and
     `weight`, the share of the prior and of the registry in the result. `settings`: prior_mean and prior_sd (scale of
     coef), tau2, and `surprise_p_value`, how often the prior would see a registry at least as far off. The note says
-    when that is rare, and when the spread between studies is unsure or none was found.
+    when that is rare, and when the spread between studies is unsure or none was found. The limits of the prior are
+    normal, so they are narrower than the prediction interval of few studies, whose limits are of Student's t.
 
     >>> from cohort.estimate.meta import meta_proportions
     >>> df = pd.DataFrame({"events": [2, 30, 9, 58, 11], "n": [150, 240, 110, 260, 200]})
@@ -79,7 +80,7 @@ def shrink(
     reach = report.quantile(confidence) * errors
     notes = []
     if surprise < SURPRISE:
-        notes.append("the registry lies outside what the literature predicts: ask why before drawing it in")
+        notes.append("fewer than one registry in 20 would lie as far from this prior: ask why before drawing it in")
     if tau2 == 0.0:
         notes.append("no spread between studies was found, which is not to say there is none: drawn in too far")
     elif float(row["n_studies"]) < FEW_STUDIES:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from cohort.domain.errors import DefinitionError
 from cohort.literature import tables
-from cohort.literature.facts import facts, sources
+from cohort.literature.facts import facts
 from cohort.literature.recompute import interval, recompute
 
 REVIEW: Final = "jacobson2017"
@@ -61,7 +61,6 @@ class _Known:
 @cache
 def _known() -> _Known:
     figures, effects, again = facts(), tables.effects(), recompute()
-    effects["source"] = sources(effects, "source")
     return _Known(
         _by(figures, "study_key", "quantity"),
         _by(again[again["table"] == "figures"], "study_key", "quantity"),

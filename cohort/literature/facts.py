@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, Final
 
 import pandas as pd
@@ -242,23 +243,18 @@ def facts() -> pd.DataFrame:
     >>> len(table), bool((table["source"] != "").all() and (table["confidence"] != "").all())
     (196, True)
     """
+    return _facts().copy()
+
+
+@cache
+def _facts() -> pd.DataFrame:
     joined = _joined()
     each = [_of(row) for row in joined.to_dict("records")]
     joined["settings"] = [_settings_words(one) for one in each]
     joined["not_mapped"] = ["; ".join(one.not_mapped()) for one in each]
-    joined["source"] = sources(joined)
+    joined = joined.rename(columns={"source_where_read": "source"})
     last = ["source", "confidence"]
-    return joined[[*(name for name in joined.columns if name not in (*last, "source_where_read")), *last]]
-
-
-def sources(frame: pd.DataFrame, column: str = "source_where_read") -> pd.Series:
-    """Where each row was read; "same page" is the page of the study's row before it.
-
-    >>> sources(tables.figures()).eq("same page").any().item(), sources(tables.effects(), "source").isna().any().item()
-    (False, False)
-    """
-    page = frame[column].where(frame[column] != "same page")
-    return page.groupby(frame["study_key"], sort=False).ffill()
+    return joined[[*(name for name in joined.columns if name not in last), *last]]
 
 
 def _joined() -> pd.DataFrame:

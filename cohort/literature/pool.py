@@ -212,7 +212,7 @@ def with_registry(
         "study": name, "citation": "the registry", "relation": first["relation"], "tier": first["tier"],
         "unit": first["unit"], "window_kind": "none" if np.isnan(window_days) else "fixed", "window_days": window_days,
         "arm": "", "counts": "", "derived": "", "figures": 1, "n_events": float(n_events), "n": float(n),
-        "confidence": "own data",
+        "source": "the registry", "confidence": "own data",
     }  # fmt: skip
     studies = pd.concat([pooled.studies, pd.DataFrame([own])], ignore_index=True)
     found = _proportions(studies, pooled.left_out, pooled.method, str(first["relation"]), named=name)
@@ -225,7 +225,8 @@ def toward_literature(
     """The registry's own estimate drawn towards the published studies, with the prior that draws it.
 
     estimate, std_error, error_of : as in `cohort.estimate.shrink`, which says what the three rows "prior", "registry"
-        and "shrunken" hold. pooled : of `pool` or `pool_effects`, without the registry; its notes go with the settings.
+        and "shrunken" hold, and why the prior is narrower than the prediction interval of `pooled`. pooled : of `pool`
+        or `pool_effects`, without the registry; its notes go with the settings.
 
     Raises EstimationError where the registry is among the studies already, and for fewer than two studies.
 
@@ -251,7 +252,7 @@ def _studies(taken: pd.DataFrame) -> pd.DataFrame:
     rows["derived"] = first["derived"].max()
     rows["figures"] = first.size()
     rows["n_events"], rows["n"] = first["numerator"].sum(), first["denominator"].sum()
-    rows["confidence"] = first["confidence"].first()
+    rows[["source", "confidence"]] = first[["source", "confidence"]].first()
     return rows.reset_index(names="study")
 
 

@@ -47,11 +47,11 @@ _BASES: Final = {
 _ADJUSTED: Final = {"yes": "adjusted", "no": "crude", "randomised": "randomised"}
 _FACTS: Final = (
     "study_key", "citation", "year", "quantity", "relation", "event", "tier", "unit", "window_kind", "window_days",
-    "counts", "arm", "numerator", "denominator", "derived", "confidence",
+    "counts", "arm", "numerator", "denominator", "derived", "source", "confidence",
 )  # fmt: skip
 _EFFECTS: Final = (
     "study_key", "citation", "year", "exposure", "outcome", "measure", "adjustment", "meta_analysis", "unit",
-    "estimate", "ci_low", "ci_high", "confidence",
+    "estimate", "ci_low", "ci_high", "source", "confidence",
 )  # fmt: skip
 
 

@@ -18,7 +18,6 @@ from scipy import stats
 
 from cohort.literature import tables
 from cohort.literature.arithmetic import Z_95
-from cohort.literature.facts import sources
 
 SYMMETRIC: Final = "symmetric"
 WITHIN: Final = "within rounding"
@@ -65,7 +64,6 @@ def recompute_effects() -> pd.DataFrame:
             found["against_counts"] = _against_counts(row, found)
         rows.append(found)
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    frame["source"] = sources(text, "source")
     for name in ("estimate", "ci_low", "ci_high", "middle", "p_low", "p_high", *COLUMNS[15:18]):
         frame[name] = pd.to_numeric(frame[name].where(frame[name] != "")).astype("float64")
     return frame

@@ -21,7 +21,7 @@ from typing import Final
 import pandas as pd
 
 from cohort.domain.errors import DefinitionError
-from cohort.literature.tables import data_file
+from cohort.literature.tables import as_printed
 
 TABLES: Final = ("reconstructions", "reconstructions_items", "reconstructions_numbers", "reconstructions_figures")
 KINDS: Final = ("patients", "treated", "fracture", "film", "finding", "patient", "medication", "lost", "death")
@@ -105,9 +105,8 @@ class Numbers:
 
 @cache
 def raw(name: str) -> pd.DataFrame:
-    """A table of `data` as written, every cell text; not to be changed."""
-    with data_file(name).open("r", encoding="utf-8") as file:
-        return pd.read_csv(file, dtype=str, keep_default_na=False)
+    """`as_printed`, read once; not to be changed."""
+    return as_printed(name)
 
 
 def decimals(printed: str) -> int:

@@ -20,6 +20,7 @@ FILES: Final = (
     "figures", "effects", "review_statements", "definitions", "codes", "headlines", "figure_definitions",
     "effect_counts", "references", "cases", "verdicts",
 )  # fmt: skip
+_READ_ON: Final = {"figures": "source_where_read", "effects": "source"}
 TIERS: Final = ("radiographic", "clinical", "retreated", "unstated")
 WINDOW_KINDS: Final = ("fixed", "mean", "minimum", "maximum", "none")
 BASES: Final = ("crude", "survival", "pooled", "range", "cases")
@@ -134,11 +135,17 @@ def verdicts() -> pd.DataFrame:
 def as_printed(name: str) -> pd.DataFrame:
     """A shipped table as text, every digit as it was written; "" where blank.
 
+    Where a row was read on the "same page" as the study's row before it, that page is given.
+
     >>> as_printed("figures").query("study_key == 'dir2024'")["percent"].tolist()
     ['21.0', '10.6', '56.6']
     """
     with data_file(name).open("r", encoding="utf-8") as file:
-        return pd.read_csv(file, dtype=str, keep_default_na=False)
+        frame = pd.read_csv(file, dtype=str, keep_default_na=False)
+    if name in _READ_ON:
+        page = frame[_READ_ON[name]]
+        frame[_READ_ON[name]] = page.mask(page == "same page").groupby(frame["study_key"], sort=False).ffill()
+    return frame
 
 
 @cache

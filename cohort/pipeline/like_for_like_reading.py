@@ -25,7 +25,7 @@ from cohort.pipeline.like_for_like_units import UNITS, Asked, Rule
 
 RELATIONS: Final = ("same", "adjacent", "remote", "any")
 EVENTS: Final = ("fracture", "reaugmentation")
-FILMS: Final = {one.key for one in PUBLISHED}
+FILMS: Final = {one.key: one for one in PUBLISHED}
 # Levels from cement in the words of the quantity itself: (beyond, within).
 DISTANCES: Final = {
     ("kimsh2004", "new fractures among vertebrae at risk (+-5 levels)"): (0, 5),
@@ -198,6 +198,11 @@ def _of_event(one: FigureDefinition, asked: Asked, film: str, study: StudyDefini
     told = ["A share of the fractures, no risk."] if one.unit == "new_fracture" else []
     if film:
         told.append("Read at the last film of each vertebra, on whatever day that was taken.")
+        if FILMS[film].any_loss:
+            told.append(
+                "Any loss counts, down to the last digit that is written: settling and error of measuring as well, and "
+                "how finely the study measured is not told."
+            )
     elif one.relation == "same" and one.tier == "radiographic":
         judged = study.judgement
         told.append(

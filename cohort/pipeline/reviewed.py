@@ -17,7 +17,7 @@ from cohort import literature
 from cohort.estimate import proportion
 from cohort.estimate.meta import meta_proportions
 from cohort.literature.pool import PooledFacts
-from cohort.literature.tables import data_file
+from cohort.literature.tables import as_printed
 from cohort.pipeline import occurrence
 from cohort.pipeline.reproduce import COLUMNS
 from cohort.pipeline.stages import Cohort, under
@@ -30,7 +30,7 @@ CELL: Final = ["relation", "tier", "unit"]
 REGISTRY: Final = "registry"
 _KEPT: Final = (
     "study", "citation", "year", "window_kind", "window_days", "counts", "arm", "figures", "derived", "n_events", "n",
-    "confidence",
+    "source", "confidence",
 )  # fmt: skip
 _TEXT: Final = (
     "study", "study_key", "quantity", "part", "event_level", "unit", "measure", "outcome", "among", "share", "verdict",
@@ -88,8 +88,7 @@ def reproduced() -> pd.DataFrame:
     >>> len(found), sorted(found["verdict"].unique())
     (141, ['reproduced exactly', 'within rounding'])
     """
-    with data_file("reproduced").open("r", encoding="utf-8") as file:
-        frame = pd.read_csv(file, dtype=str, keep_default_na=False)
+    frame = as_printed("reproduced")
     numbers = [name for name in COLUMNS if name not in _TEXT]
     frame[numbers] = frame[numbers].apply(pd.to_numeric).astype("float64")
     return frame
@@ -98,7 +97,6 @@ def reproduced() -> pd.DataFrame:
 @cache
 def _published() -> _Published:
     figures = literature.facts()
-    sources = figures.drop_duplicates("study_key").set_index("study_key")["source"]
     cells = _cells(figures)
     pools = {
         (relation, tier, unit): literature.pool(relation, unit, tier)
@@ -111,8 +109,7 @@ def _published() -> _Published:
     for cell, one in pools.items():
         frame = one.estimates.frame
         at = frame.loc[frame["row"] == "study", ["estimate", "conf_low", "conf_high", "weight", "shrunken"]]
-        rows = one.studies[list(_KEPT)].assign(source=one.studies["study"].map(sources))
-        studies.append(_of(cell, pd.concat([rows, at.reset_index(drop=True)], axis=1)))
+        studies.append(_of(cell, pd.concat([one.studies[list(_KEPT)], at.reset_index(drop=True)], axis=1)))
         pooled.append(_of(cell, frame[frame["row"] != "study"]))
         if one.without_each is not None:
             without.append(_of(cell, one.without_each.frame))

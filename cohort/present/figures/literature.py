@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from cohort.present import numbers, theme
-from cohort.present.tables.alike import grouped, of_unit, window_of
+from cohort.present.tables.alike import grouped, main_figures, of_unit, window_of
 from cohort.present.tables.model import records
 from cohort.present.tables.published import LEVELS, short_citation
 
@@ -26,10 +26,11 @@ TICKS: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
 def chosen(frame: pd.DataFrame) -> pd.DataFrame:
     """The studies' main figures that are risks, the largest where there are more than can be read."""
-    rows = frame[(frame["placed"] == "yes") & (frame["published"] > 0) & (frame["unit"] != "new_fracture")]
-    rows = rows[rows["relation"].isin(list(LEVELS))]
+    rows = main_figures(frame)
+    rows = rows[(rows["published"] > 0) & (rows["unit"] != "new_fracture") & rows["relation"].isin(list(LEVELS))]
     if len(rows) > MOST_ROWS:
-        share = max(1, MOST_ROWS // rows["relation"].nunique())
+        sizes = rows["relation"].value_counts()
+        share = max(k for k in range(1, MOST_ROWS + 1) if k == 1 or sizes.clip(upper=k).sum() <= MOST_ROWS)
         largest = rows.sort_values("denominator", ascending=False, kind="stable")
         rows = largest.groupby("relation", sort=False).head(share)
     return rows

@@ -122,7 +122,7 @@ def _told(block: pd.DataFrame, rule: Disclosure) -> set[str]:
 def figures(found: LikeForLike, rule: Disclosure) -> Table | None:
     """Each study's main figures beside the registry counted alike; the CSV holds all. found : as `shown` gives it."""
     frame = found.figures.frame
-    main = frame[frame["placed"] == "yes"]
+    main = main_figures(frame)
     if main.empty:
         return None
     rows: list[Row] = []
@@ -164,6 +164,13 @@ def figures(found: LikeForLike, rule: Disclosure) -> Table | None:
 def _note(rule: Disclosure) -> str:
     count = f"a count of 1 to {rule.minimum - 1}"
     return f"This registry's numbers are left out where they rest on {count}, or would tell one."
+
+
+def main_figures(frame: pd.DataFrame) -> pd.DataFrame:
+    """Each study's main figures; of a relation that has none, whatever is published as a share of patients."""
+    main = frame["placed"] == "yes"
+    bare = ~frame["relation"].isin(frame.loc[main, "relation"])
+    return frame[main | (bare & (frame["unit"] == "patient"))]
 
 
 def grouped(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -225,10 +232,10 @@ def chosen_gaps(found: LikeForLike) -> list[tuple[str, str]]:
 
     Only figures all of whose steps have a size.
     """
-    steps, frame = found.steps, found.figures.frame
+    steps, frame = found.steps, main_figures(found.figures.frame)
     whole = steps.groupby(["study_key", "quantity"], sort=False)["log_ratio"].agg(lambda s: bool(s.notna().all()))
     keys = pd.MultiIndex.from_frame(frame[["study_key", "quantity"]])
-    usable = frame[keys.isin(whole.index[whole.to_numpy(dtype=bool)]) & (frame["placed"] == "yes").to_numpy()]
+    usable = frame[keys.isin(whole.index[whole.to_numpy(dtype=bool)])]
     chosen: list[Any] = []
     for level in LEVELS:
         block = usable[usable["relation"] == level]

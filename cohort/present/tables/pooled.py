@@ -252,9 +252,9 @@ def toward(found: Reviewed, rule: Disclosure) -> Table | None:
         "toward_literature",
         "An option: the registry drawn toward the literature",
         "Unit: as named; denominator: patients followed to one year or fractured before (registry); window: one year "
-        "against the studies' own. Normal on the log odds, 95 % limits too; prior: the pooled share with the spread "
-        "between studies; weight: of the prior and of the registry in the result. No other number of this report is "
-        "drawn so.",
+        "against the studies' own. Normal on the log odds, 95 % limits too (so the prior is narrower than the interval "
+        "for a new place); prior: the pooled share with the spread between studies; weight: of the prior and of the "
+        "registry in the result. No other number of this report is drawn so.",
         (Column("", "text"), Column("% (interval)", "estimate"), Column("Weight, %")),
         tuple(rows),
         public(data, rule, values=SHARES),

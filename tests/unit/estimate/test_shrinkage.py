@@ -52,7 +52,7 @@ def test_an_error_of_the_estimate_becomes_one_of_its_logit(pooled):
 def test_a_registry_far_from_the_literature_is_asked_why(pooled):
     far = shrink(0.60, 0.03, pooled)
     assert far.settings["surprise_p_value"] < 0.05
-    assert "outside what the literature predicts" in rows(far).loc["shrunken", "note"]
+    assert "fewer than one registry in 20" in rows(far).loc["shrunken", "note"]
     assert rows(shrink(0.05, 0.02, pooled)).loc["shrunken", "note"] == ""
 
 

@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cohort.present.disclosure import Disclosure
 from cohort.present.figures import gap, literature
 from cohort.present.tables import alike as tables
-from cohort.present.tables.alike import STEP_NUMBERS, TOO_FEW, chosen_gaps, shown
+from cohort.present.tables.alike import STEP_NUMBERS, TOO_FEW, chosen_gaps, main_figures, shown
 from cohort.tables.like_for_like import LikeForLike
 from cohort.tables.results import Estimates
 
@@ -130,6 +131,26 @@ def test_the_gap_is_shown_of_the_largest_and_of_the_highest_same_level_figure(al
     cells = [cell.text for cell in table.rows[0].cells]
     assert cells[1:] == ["5.0", "1.50", "1.00", "0.80", "0.92", "0.91", "1.08", "5.4"]
     assert len(table.data) == 36
+
+
+def test_a_relation_without_a_main_figure_shows_what_is_published_of_patients(alike):
+    frame = alike.figures.frame.query("relation != 'remote'").assign(placed="yes")
+    remote = frame.iloc[[0]].assign(study_key="far", relation="remote", placed="no")
+    frame = pd.concat([frame, remote, remote.assign(study_key="levels", unit="untreated_vertebra")], ignore_index=True)
+    assert "far" in set(main_figures(frame)["study_key"])
+    assert "levels" not in set(main_figures(frame)["study_key"])
+    placed = frame.assign(placed=["yes"] * (len(frame) - 1) + ["no"])
+    assert "levels" not in set(main_figures(placed)["study_key"])
+
+
+def test_a_page_holds_the_largest_studies_of_each_relation(alike):
+    one = alike.figures.frame.iloc[[0]].assign(placed="yes")
+    many = [one.assign(relation="same", study_key=f"s{k}", denominator=float(k)) for k in range(30)]
+    few = [one.assign(relation="remote", study_key="r", denominator=5.0)]
+    rows = literature.chosen(pd.concat([*many, *few], ignore_index=True))
+    assert rows["relation"].value_counts().to_dict() == {"same": 23, "remote": 1}
+    assert "s29" in set(rows["study_key"])
+    assert "s6" not in set(rows["study_key"])
 
 
 def test_a_gap_that_is_hidden_is_not_drawn(alike):
