@@ -41,6 +41,7 @@ _HOME = {
     "reproduce": "cohort.pipeline.reproduce",
     "reproduce_all": "cohort.pipeline.reproduce",
     "like_for_like": "cohort.pipeline.like_for_like",
+    "compared": "cohort.pipeline.compared",
     "interval_censored": "cohort.pipeline.onset_intervals",
     "build_report": "cohort.report",
     "explain": "cohort.report",

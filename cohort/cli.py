@@ -274,16 +274,15 @@ def literature(
     _may_write_folder(out, force=force)
     registry = None
     with progress() as say:
-        from cohort.literature import audit, recompute, summary_lines, write_literature
+        from cohort.literature import summary_lines, write_literature
+        from cohort.pipeline import read
+        from cohort.pipeline.compared import compared
 
-        results = None
         if source is not None:
-            from cohort.pipeline import analyse, read
-
             registry = read(_existing(source), study, progress=say)
-            results = analyse(registry, progress=say)
-        write_literature(out, results)
-        lines = summary_lines(audit(), recompute())
+        found = compared(registry, progress=say)
+        write_literature(out, found)
+        lines = summary_lines(found)
     for line in lines:
         typer.echo(visible(line))
     typer.echo(f"Published figures written to {out}")

@@ -6,28 +6,26 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from cohort import literature
-from cohort.domain.errors import EstimationError, RegistryError
+from cohort.domain.errors import EstimationError
 from cohort.domain.outcomes import REFRACTURE_RELATIONS
 from cohort.pipeline import (
     ascertainment,
+    compared,
     courses,
     definitions,
     describe,
     hazard_shape,
-    like_for_like,
     misnumbering,
     occurrence,
     onset_intervals,
     policies,
     quality,
     recurrence,
-    reviewed,
     risk,
     variants,
 )
 from cohort.pipeline.factors import of_cohort as risk_factors_of
-from cohort.pipeline.stages import Cohort, Progress, prepare, settings_frame
+from cohort.pipeline.stages import Cohort, Progress, check_accepted, prepare, settings_frame
 from cohort.tables.results import Estimates, Registry
 from cohort.tables.risk_factors import RiskFactors
 from cohort.tables.study_results import Beyond, Further, StudyResults
@@ -42,11 +40,7 @@ def analyse(registry: Registry, *, progress: Progress | None = None) -> StudyRes
     Raises RegistryError when no patient was accepted, EstimationError when none gives time at risk.
     """
     say = progress or (lambda text: None)
-    if registry["patients"].empty:
-        raise RegistryError(
-            "No row of the patients table could be accepted, so there is nothing to report. "
-            "`cohort normalize SOURCE --out DIR` writes each rejected row with its reason."
-        )
+    check_accepted(registry)
     say("Placing sightings among treated vertebrae")
     cohort = prepare(registry)
     risk.check_adjustment(cohort)
@@ -67,13 +61,7 @@ def analyse(registry: Registry, *, progress: Progress | None = None) -> StudyRes
     sensitivity = variants.sensitivity(cohort)
     say("Repeating them under other definitions, clocks and numberings")
     beyond = _beyond(cohort)
-    say("Placing the literature beside them")
-    shares = describe.shares_of_same_level(cohort)
-    published = literature.beside(incidence, rates, proportions, registry.study, shares=shares)
-    say("Recomputing the literature")
-    recomputed = reviewed.of_cohort(cohort, proportions)
-    say("Counting as each published study counted")
-    alike = like_for_like.of_cohort(cohort)
+    published = compared.of_cohort(cohort, incidence, rates, proportions, progress=say)
     return StudyResults(
         registry=registry,
         period=_period(cohort),
@@ -94,7 +82,7 @@ def analyse(registry: Registry, *, progress: Progress | None = None) -> StudyRes
         mechanisms=describe.mechanisms(cohort),
         judged=describe.judged(cohort),
         sensitivity=sensitivity,
-        literature=published,
+        literature=published.review,
         settings=settings_frame(registry.study),
         onset=describe.onset(cohort),
         notes=_notes(cohort, hazards.frame),
@@ -102,8 +90,8 @@ def analyse(registry: Registry, *, progress: Progress | None = None) -> StudyRes
         beyond=beyond,
         further=further,
         factors=factors,
-        like_for_like=alike,
-        reviewed=recomputed,
+        like_for_like=published.alike,
+        reviewed=published.reviewed,
     )
 
 

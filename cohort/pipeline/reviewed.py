@@ -6,7 +6,7 @@ it does not share with the studies (window, definition) is said in `own.differs`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any, Final
 
@@ -68,17 +68,12 @@ def of_cohort(cohort: Cohort, proportions: Estimates | None = None) -> Reviewed:
             together = _joined(row, pooled)
             joined.append(together)
             drawn.append(_toward(row, pooled, together))
-    return Reviewed(
-        **{name: getattr(found.reviewed, name).copy() for name in _ALONE},
-        pooled=_copied(found.reviewed.pooled),
-        without_each=_copied(found.reviewed.without_each),
+    return replace(
+        published(),
         own=pd.DataFrame(own),
         with_registry=Estimates(_stack(joined), found.reviewed.pooled.settings),
         toward=Estimates(_stack(drawn)),
     )
-
-
-_ALONE: Final = ("audit", "recomputed", "effects", "reproduced", "not_reconstructed", "cells", "studies", "notes")
 
 
 def reproduced() -> pd.DataFrame:
@@ -92,6 +87,11 @@ def reproduced() -> pd.DataFrame:
     numbers = [name for name in COLUMNS if name not in _TEXT]
     frame[numbers] = frame[numbers].apply(pd.to_numeric).astype("float64")
     return frame
+
+
+def published() -> Reviewed:
+    """The literature recomputed and pooled, without a registry."""
+    return _copied(_published().reviewed)
 
 
 @cache
@@ -260,5 +260,9 @@ def _stack(frames: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
 
 
-def _copied(found: Estimates) -> Estimates:
-    return Estimates(found.frame.copy(), found.settings)
+def _copied(found: Reviewed) -> Reviewed:
+    """The same in frames of its own, so that nobody changes what the next one gets."""
+    each: dict[str, Any] = {one.name: getattr(found, one.name) for one in fields(found)}
+    for name, one in each.items():
+        each[name] = Estimates(one.frame.copy(), one.settings) if isinstance(one, Estimates) else one.copy()
+    return Reviewed(**each)

@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from cohort import atrisk, intake, refracture
-from cohort.domain.errors import DefinitionError
+from cohort.domain.errors import DefinitionError, RegistryError
 from cohort.domain.study import StudyDefinition
 from cohort.tables.results import CountingProcess, Registry
 
@@ -72,6 +72,15 @@ def read(
     Raises RegistryError with a sentence where the source is no registry.
     """
     return intake.read(source, study, progress)
+
+
+def check_accepted(registry: Registry) -> None:
+    """Raise RegistryError when no patient was accepted."""
+    if registry["patients"].empty:
+        raise RegistryError(
+            "No row of the patients table could be accepted, so there is nothing to report. "
+            "`cohort normalize SOURCE --out DIR` writes each rejected row with its reason."
+        )
 
 
 def prepare(registry: Registry) -> Cohort:

@@ -43,7 +43,7 @@ def _figures(found: Reviewed) -> list[Block]:
     tables = tables_of(
         reviewed.recomputed(found.recomputed),
         reviewed.effects(found.effects),
-        reviewed.reproduced(found.reproduced, found.not_reconstructed),
+        reviewed.reproduced(found),
     )
     if not tables:
         return []

@@ -51,3 +51,9 @@ class Reviewed:
     own: pd.DataFrame = field(default_factory=pd.DataFrame)
     with_registry: Estimates = field(default_factory=_nothing)
     toward: Estimates = field(default_factory=_nothing)
+
+    @property
+    def reproduction(self) -> pd.DataFrame:
+        """Every published figure: how it comes out of a reconstructed registry, or (`reason`) why none can be made."""
+        left = self.not_reconstructed.assign(study="", verdict="not reconstructable")
+        return pd.concat([self.reproduced, left], ignore_index=True)

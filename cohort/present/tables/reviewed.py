@@ -13,6 +13,7 @@ from cohort.present import numbers
 from cohort.present.tables.model import Column, Row, Table, estimate_cell, heading, of, records, row
 from cohort.present.tables.published import short_citation
 from cohort.present.tables.risk import sentence_case
+from cohort.tables.reviewed import Reviewed
 
 MEANINGS: Final = {
     "reproduced": "the number follows from the numbers printed, or another source shows the same",
@@ -164,24 +165,24 @@ def effects(frame: pd.DataFrame) -> Table | None:
     )
 
 
-def reproduced(frame: pd.DataFrame, left: pd.DataFrame) -> Table | None:
+def reproduced(found: Reviewed) -> Table | None:
     """By study, how many published figures the pipeline gives again from a registry made of its counts."""
+    frame, left = found.reproduced, found.not_reconstructed
     if frame.empty:
         return None
     rows: list[Row] = []
     for study, block in list(frame.groupby("study", sort=False))[:LONGEST]:
-        found = block["verdict"].value_counts()
+        met = block["verdict"].value_counts()
         own = block[block["study_key"] == study]
         first = (own if len(own) else block).iloc[0]
         tail = "" if len(own) else f", {str(study).removeprefix(str(first['study_key'])).strip('_')} series"
         name = study_name(first["citation"], first["year"]) + tail
-        counts = [found.get(word, 0) for word in ("reproduced exactly", "within rounding", "not reproduced")]
+        counts = [met.get(word, 0) for word in ("reproduced exactly", "within rounding", "not reproduced")]
         rows.append(row(name, *(str(int(n)) for n in (len(block), *counts)), read_in(least_sure(block["confidence"]))))
     totals = [int(frame["verdict"].eq(word).sum()) for word in ("reproduced exactly", "within rounding")]
     failed = int(frame["verdict"].eq("not reproduced").sum())
     rows.append(row("All", str(len(frame)), *map(str, totals), str(failed), "", kind="total"))
     beside = int(frame["part"].ne("").sum())
-    data = pd.concat([frame, left.assign(study="", verdict="not reconstructable")], ignore_index=True)
     reasons = left["reason"].value_counts() if len(left) else pd.Series(dtype="int64")
     why = [f"{sentence_case(str(text)).rstrip('.')}: {n}" for text, n in reasons.head(5).items()]
     rest = int(reasons.iloc[5:].sum())
@@ -201,7 +202,7 @@ def reproduced(frame: pd.DataFrame, left: pd.DataFrame) -> Table | None:
             Column("Read in (least sure)", "text"),
         ),
         tuple(rows),
-        data,
+        found.reproduction,
         (
             "This shows that the stages count as the studies did; it does not show that the figures are true.",
             *([note] if len(left) else []),

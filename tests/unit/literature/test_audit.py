@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from cohort.domain.errors import DefinitionError
-from cohort.literature import audit, recompute, references, review_statements, summary_lines, verdicts
+from cohort.literature import audit, references, review_statements, verdicts
 from cohort.literature import tables as shipped
 from cohort.literature.audit import CHECKS, COLUMNS, all_verdicts
 from cohort.literature.audit_words import MISMATCH, VERDICTS
@@ -191,11 +191,3 @@ def test_the_least_sure_source_decides_how_sure_a_verdict_is():
     assert evidence.confidence == "read in abstract"
     evidence.reference(17)
     assert evidence.confidence == "title only"
-
-
-def test_the_summary_counts_verdicts_and_names_the_worst(table):
-    lines = summary_lines(table, recompute())
-    assert lines[0].startswith("43 statements of the review: 5 reproduced, 15 inconsistent, 4 units mixed,")
-    assert lines[1].startswith("133 figures recomputed, 18 of them the review's own: 39 as printed")
-    assert any(line.strip().startswith("S09 (units mixed; reference does not match; inconsistent)") for line in lines)
-    assert sum("martin2012" in line for line in lines) == 2

@@ -173,7 +173,7 @@ def test_no_studies_no_figure_and_no_tables():
     assert reviewed.verdicts(nothing.audit) is None
     assert reviewed.recomputed(nothing.recomputed) is None
     assert reviewed.effects(nothing.effects) is None
-    assert reviewed.reproduced(nothing.reproduced, nothing.not_reconstructed) is None
+    assert reviewed.reproduced(nothing) is None
 
 
 # ---------------- studies
@@ -258,7 +258,7 @@ def test_the_series_and_what_cannot_be_had_again_are_in_one_csv():
     )  # fmt: skip
     left = pd.DataFrame({"study_key": ["z"], "quantity": ["q"], "reason": ["pooled over studies"], "source": ["s"],
                          "confidence": ["read in abstract"], "citation": ["Z"], "year": [np.nan]})  # fmt: skip
-    table = reviewed.reproduced(figures, left)
+    table = reviewed.reproduced(Reviewed(reproduced=figures, not_reconstructed=left))
     lines = [[cell.text for cell in row.cells] for row in table.rows]
     assert lines[0] == ["Alpha 2010", "2", "1", "1", "0", "abstract"]
     assert lines[1][0] == "Gamma 2017, quoted series"
