@@ -2,6 +2,7 @@
 
 from cohort.literature.audit import audit
 from cohort.literature.beside import beside
+from cohort.literature.beside_effects import beside_effects, effect_definitions, published_effects
 from cohort.literature.facts import FigureDefinition, definition_of, facts
 from cohort.literature.guyot import individual_times
 from cohort.literature.pool import pool, pool_effects, toward_literature, with_registry
@@ -30,11 +31,13 @@ __all__ = [
     "Reconstruction",
     "audit",
     "beside",
+    "beside_effects",
     "cases",
     "codes",
     "definition_of",
     "definitions",
     "effect_counts",
+    "effect_definitions",
     "effects",
     "facts",
     "figure_definitions",
@@ -45,6 +48,7 @@ __all__ = [
     "pool_effects",
     "poolable",
     "poolable_effects",
+    "published_effects",
     "recompute",
     "recompute_effects",
     "reconstruct",

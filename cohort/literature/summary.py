@@ -27,6 +27,7 @@ def summary_lines(found: Compared) -> list[str]:
         *_again(found.reviewed),
         *_pooled(found.reviewed),
         *_alike(found.alike.figures.frame),
+        *_ratios(found.ratios),
     ]
 
 
@@ -101,3 +102,15 @@ def _alike(frame: pd.DataFrame) -> list[str]:
             span = f"{ratio.min():.2f} to {ratio.max():.2f}"
             lines.append(f"  {relation}: {len(ratio)}, registry over published {ratio.median():.2f} (median; {span})")
     return lines
+
+
+def _ratios(frame: pd.DataFrame) -> list[str]:
+    if frame.empty:
+        return []
+    beside = frame["registry_measure"] != ""
+    counts = frame.loc[beside, "compares"].value_counts()
+    return [
+        f"{len(frame)} published ratios, {int(beside.sum())} with one of this registry beside them "
+        f"({', '.join(f'{name}: {n}' for name, n in counts.items())}; whether they compare); "
+        f"{int(frame['ratio'].notna().sum())} of one kind with it"
+    ]

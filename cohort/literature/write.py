@@ -13,7 +13,15 @@ from cohort.literature.tables import data_file
 from cohort.tables.compared import Compared
 from cohort.tables.safe_csv import guard
 
-WRITTEN: Final = ("figures", "effects", "review_statements", "definitions", "headlines", "figure_definitions")
+WRITTEN: Final = (
+    "figures",
+    "effects",
+    "review_statements",
+    "definitions",
+    "headlines",
+    "figure_definitions",
+    "effect_definitions",
+)
 CELL: Final = ["relation", "tier", "unit"]
 
 
@@ -25,8 +33,8 @@ def write_literature(out: Path, found: Compared) -> list[Path]:
     every figure with what the pipeline makes of it or why it cannot be reconstructed; `pooled_studies.csv`,
     `pooled.csv` and `pooled_without_each.csv`. Of a registry: `comparison.csv` (the review's figures),
     `like_for_like.csv` (those of studies, counted alike), `gap_steps.csv`, `left_out.csv` (all others, with the
-    reason), and its own share among the pooled (`registry_share.csv`, `pooled_with_registry.csv`,
-    `toward_literature.csv`). Returns the files in the order written.
+    reason), `ratios.csv` (published ratios with its own), and its own share among the pooled (`registry_share.csv`,
+    `pooled_with_registry.csv`, `toward_literature.csv`). Returns the files in the order written.
 
     Raises OutputError when the folder cannot be written.
     """
@@ -68,6 +76,7 @@ def _beside(found: Compared) -> dict[str, pd.DataFrame]:
         "like_for_like": found.alike.figures.frame,
         "gap_steps": found.alike.steps,
         "left_out": found.alike.left_out,
+        "ratios": found.ratios,
         "registry_share": again.own,
         "pooled_with_registry": again.with_registry.frame,
         "toward_literature": again.toward.frame,

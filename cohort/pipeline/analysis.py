@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pandas as pd
 
 from cohort.domain.errors import EstimationError
@@ -25,8 +23,8 @@ from cohort.pipeline import (
     variants,
 )
 from cohort.pipeline.factors import of_cohort as risk_factors_of
-from cohort.pipeline.stages import Cohort, Progress, check_accepted, prepare, settings_frame
-from cohort.tables.results import Estimates, Registry
+from cohort.pipeline.stages import Cohort, Progress, check_accepted, prepare, settings_frame, where_possible
+from cohort.tables.results import Registry
 from cohort.tables.risk_factors import RiskFactors
 from cohort.tables.study_results import Beyond, Further, StudyResults
 
@@ -61,7 +59,8 @@ def analyse(registry: Registry, *, progress: Progress | None = None) -> StudyRes
     sensitivity = variants.sensitivity(cohort)
     say("Repeating them under other definitions, clocks and numberings")
     beyond = _beyond(cohort)
-    published = compared.of_cohort(cohort, incidence, rates, proportions, progress=say)
+    own = compared.Own(incidence, rates, proportions, hazards, odds, factors.effects, further.recurrent, further.within)
+    published = compared.of_cohort(cohort, own, progress=say)
     return StudyResults(
         registry=registry,
         period=_period(cohort),
@@ -92,6 +91,7 @@ def analyse(registry: Registry, *, progress: Progress | None = None) -> StudyRes
         factors=factors,
         like_for_like=published.alike,
         reviewed=published.reviewed,
+        beside_effects=published.ratios,
     )
 
 
@@ -111,19 +111,19 @@ def _beyond(cohort: Cohort) -> Beyond:
 
 def _further(cohort: Cohort) -> Further:
     return Further(
-        states=_where_possible(courses.of_cohort, cohort),
-        transitions=_where_possible(courses.transitions_of, cohort),
-        state_curves=_where_possible(courses.curves, cohort),
+        states=where_possible(courses.of_cohort, cohort),
+        transitions=where_possible(courses.transitions_of, cohort),
+        state_curves=where_possible(courses.curves, cohort),
         in_states=courses.numbers_in_states(cohort),
-        counts=_where_possible(recurrence.counts_of, cohort),
-        count_curves=_where_possible(recurrence.count_curves, cohort),
+        counts=where_possible(recurrence.counts_of, cohort),
+        count_curves=where_possible(recurrence.count_curves, cohort),
         followed=recurrence.numbers_followed(cohort),
-        lost=_where_possible(recurrence.time_lost, cohort),
-        recurrent=_where_possible(recurrence.recurrent_hazards, cohort),
-        within=_where_possible(hazard_shape.within, cohort),
-        by_interval=_where_possible(hazard_shape.by_interval, cohort),
-        proportionality=_where_possible(hazard_shape.proportionality, cohort),
-        onset=_where_possible(onset_intervals.of_cohort, cohort),
+        lost=where_possible(recurrence.time_lost, cohort),
+        recurrent=where_possible(recurrence.recurrent_hazards, cohort),
+        within=where_possible(hazard_shape.within, cohort),
+        by_interval=where_possible(hazard_shape.by_interval, cohort),
+        proportionality=where_possible(hazard_shape.proportionality, cohort),
+        onset=where_possible(onset_intervals.of_cohort, cohort),
     )
 
 
@@ -136,14 +136,6 @@ def _factors(cohort: Cohort, say: Progress) -> RiskFactors:
         except EstimationError:
             continue
     return RiskFactors.together(found)
-
-
-def _where_possible(estimated: Callable[[Cohort], Estimates], cohort: Cohort) -> Estimates:
-    """What is estimated, or nothing: a registry of a few patients still has a report."""
-    try:
-        return estimated(cohort)
-    except EstimationError:
-        return Estimates(pd.DataFrame())
 
 
 def _period(cohort: Cohort) -> tuple[pd.Timestamp, pd.Timestamp]:

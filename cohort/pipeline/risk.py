@@ -6,7 +6,7 @@ read for the exposure its set was chosen for, never for the covariates beside it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,13 @@ EXPOSURES = (
     Exposure("t_score", "T-score, per SD higher"),
     Exposure("corticosteroids", "Chronic corticosteroids"),
     Exposure("anti_osteoporotic", "Anti-osteoporotic drug, current"),
+)
+ASKED_BY_OTHERS = (
+    Exposure("age", "Age, per 10 years"),
+    Exposure("female", "Female sex"),
+    Exposure("prior_fractures", "Earlier fractures, each"),
+    Exposure("n_levels", "Levels treated, each"),
+    Exposure("volume_ml", "Cement, per ml"),
 )
 COVARIATE_SCALE = {"age": 0.1, "height_restoration": 10.0}
 
@@ -88,6 +95,22 @@ def odds(cohort: Cohort) -> Estimates:
 
     Patients observed from their first augmentation on; exposures as known on that day.
     """
+    return _odds(cohort, dict.fromkeys(REFRACTURE_RELATIONS, models(cohort)))
+
+
+def odds_asked_by_others(cohort: Cohort) -> Estimates:
+    """Odds ratios at the horizon that published ones ask for and `odds` has not, with its columns.
+
+    Of the first refracture of any relation (outcome "any") every exposure; of each relation age, sex, earlier
+    fractures, levels treated and cement, crude unless the study has a set for them.
+    """
+    others = models(cohort, ASKED_BY_OTHERS)
+    of_any = [*models(cohort), *others]
+    return _odds(cohort, {**dict.fromkeys(REFRACTURE_RELATIONS, others), "any": of_any})
+
+
+def _odds(cohort: Cohort, asked: Mapping[str, list[Model]]) -> Estimates:
+    """The models of each outcome at the study's horizon."""
     horizon = cohort.study.models.horizon_days
 
     def fit(rows: pd.DataFrame, terms: list[str]) -> Estimates:
@@ -97,12 +120,16 @@ def odds(cohort: Cohort) -> Estimates:
 
     baseline = coded(atrisk.baseline(cohort.tables, cohort.augmentations, cohort.study))
     parts = []
-    for outcome in REFRACTURE_RELATIONS:
-        frame = first_events(cohort, outcome).frame
+    for outcome, wanted in asked.items():
+        process = first_events(cohort, "composite" if outcome == "any" else outcome)
+        frame = process.frame
         rows = frame.loc[frame["entry"] == 0, ["patient_id", "id", "cluster", "entry", "exit", "cause"]]
+        if outcome == "any":
+            died = rows["cause"] == process.causes.index("death") + 1
+            rows = rows.assign(cause=np.select([rows["cause"] == 0, died], [0, 2], 1))
         rows = rows.merge(baseline.drop(columns=["id", "cluster"], errors="ignore"), on="patient_id", how="left")
         event = (rows["cause"] == 1) & (rows["exit"] <= horizon)
-        parts += [_one_model(rows, event, outcome, model, fit) for model in models(cohort)]
+        parts += [_one_model(rows, event, outcome, model, fit) for model in wanted]
     return Estimates(
         pd.DataFrame(parts),
         {"method": f"logistic regression at {horizon} days, weighted for loss to follow-up, robust by patient"},
@@ -130,10 +157,10 @@ class Model:
         return "adjusted" if self.adjusted_for else "crude"
 
 
-def models(cohort: Cohort) -> list[Model]:
+def models(cohort: Cohort, exposures: tuple[Exposure, ...] = EXPOSURES) -> list[Model]:
     """Each exposure crude, and with its own adjustment set where the study gives one."""
     adjustment = cohort.study.models.adjustment
-    sets = [(exposure, adjusted) for exposure in EXPOSURES for adjusted in ((), adjustment.get(exposure.name, ()))]
+    sets = [(exposure, adjusted) for exposure in exposures for adjusted in ((), adjustment.get(exposure.name, ()))]
     return list(dict.fromkeys(Model(exposure, tuple(adjusted)) for exposure, adjusted in sets))
 
 

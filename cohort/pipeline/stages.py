@@ -13,9 +13,9 @@ import pandas as pd
 from pydantic import BaseModel
 
 from cohort import atrisk, intake, refracture
-from cohort.domain.errors import DefinitionError, RegistryError
+from cohort.domain.errors import DefinitionError, EstimationError, RegistryError
 from cohort.domain.study import StudyDefinition
-from cohort.tables.results import CountingProcess, Registry
+from cohort.tables.results import CountingProcess, Estimates, Registry
 
 Progress = Callable[[str], None]
 CLASSIFY_COLUMNS = (
@@ -81,6 +81,14 @@ def check_accepted(registry: Registry) -> None:
             "No row of the patients table could be accepted, so there is nothing to report. "
             "`cohort normalize SOURCE --out DIR` writes each rejected row with its reason."
         )
+
+
+def where_possible(estimated: Callable[[Cohort], Estimates], cohort: Cohort) -> Estimates:
+    """What is estimated, or nothing: a registry of a few patients still has a report."""
+    try:
+        return estimated(cohort)
+    except EstimationError:
+        return Estimates(pd.DataFrame())
 
 
 def prepare(registry: Registry) -> Cohort:

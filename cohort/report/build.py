@@ -37,6 +37,7 @@ FIGURE_DATA = {
     "figure-sensitivity": "sensitivity",
     "figure-literature": "literature",
     "figure-gap": "gap_steps",
+    "figure-published-ratios": "published_ratios",
     **{f"figure-pooled-{name}": "pooled_studies" for name in ("same", "adjacent", "remote", "any")},
 }
 

@@ -8,7 +8,8 @@ import pandas as pd
 
 from cohort.present import numbers, theme
 from cohort.present.figures import flow, gap, incidence, literature, mechanisms, sensitivity, spine
-from cohort.present.tables import alike, beyond, occurrence, people, published, record, risk
+from cohort.present.figures import published_ratios as ratio_figure
+from cohort.present.tables import alike, beyond, occurrence, people, published, published_ratios, record, risk
 from cohort.present.tables.model import records
 from cohort.report import factors, further, methods, quality, reviewed
 from cohort.report.blocks import (
@@ -304,7 +305,24 @@ def _literature(page: Page) -> Section:
         gap.alt(found) if len(frame) else "",
         "No gap to a published figure is taken apart: there are too few events.",
     )
-    tables = tables_of(alike.figures(found, rule), alike.gaps(found, rule), published.review(stated, rule))
+    ratios = published_ratios.shown(page.results.beside_effects, rule)
+    blocks += figure_of(
+        "figure-published-ratios",
+        "Published ratios, and this registry's own",
+        "Upper line: published ratio with its interval as printed (none where none is), in the registry's direction "
+        "and step. Lower line, in the colour of the refracture it is of: this registry's own, the nearest it has. "
+        "adj.?: not told whether adjusted, or mixed; trial: randomised. r/p: registry over published, only where "
+        "refracture, measure, adjustment and contrast are the same. Where there are many, first those.",
+        ratio_figure.draw(ratios),
+        ratio_figure.alt(ratios),
+        "No published ratio has one of this registry beside it, so none is drawn.",
+    )
+    tables = tables_of(
+        alike.figures(found, rule),
+        alike.gaps(found, rule),
+        published_ratios.ratios(ratios, rule),
+        published.review(stated, rule),
+    )
     return Section("literature", "Beside the literature", [*blocks, *tables])
 
 

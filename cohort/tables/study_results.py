@@ -134,6 +134,7 @@ class StudyResults:
     further : states, counts of refractures, days lost; ratios of several events, within patients and by time.
     like_for_like : published figures of studies, each counted in the registry as its study counted.
     reviewed : the literature recomputed, pooled, and the registry among the studies.
+    beside_effects : published ratios, each with the registry's own beside it and whether the two compare.
     """
 
     registry: Registry
@@ -165,3 +166,4 @@ class StudyResults:
     factors: RiskFactors = field(default_factory=RiskFactors)
     like_for_like: LikeForLike = field(default_factory=LikeForLike)
     reviewed: Reviewed = field(default_factory=Reviewed)
+    beside_effects: pd.DataFrame = field(default_factory=pd.DataFrame)

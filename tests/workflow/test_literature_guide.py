@@ -15,7 +15,7 @@ def test_every_line_of_the_guide_runs(monkeypatch):
     monkeypatch.chdir(ROOT)
     names: dict[str, object] = {}
     blocks = re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     for block in blocks:
         exec(compile(block, "docs/literature.md", "exec"), names)
     found = names["found"]

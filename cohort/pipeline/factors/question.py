@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from cohort.domain.errors import EstimationError
 from cohort.domain.study import ModelSettings, StudyDefinition
 from cohort.pipeline.factors import bias, checks, drugs, effects, missing, predictive, rare
 from cohort.pipeline.factors.rows import Factor, FactorRows, factors_of, rows_of
@@ -20,6 +21,10 @@ from cohort.tables.risk_factors import RiskFactors
 
 SEED: Final = 1776
 ITERATIONS: Final = 5
+EFFECTS: Final = (
+    "cause-specific Cox model on vertebrae at risk; Fine-Gray and standardized risks on units as at entry; all "
+    "clustered by patient"
+)
 FIRST: Final = ("outcome", "exposure", "label", "model", "adjusted_for", "unit", "measure", "time")
 
 
@@ -49,6 +54,22 @@ def risk_factors(
     return of_cohort(prepare(registry), outcome, exposures, progress=progress)
 
 
+def effects_of(cohort: Cohort, outcomes: Sequence[str]) -> Estimates:
+    """Only the `effects` of `risk_factors`, of several outcomes in one frame; an outcome nobody is at risk of has none.
+
+    As in the whole, so that what stands in two places is one number.
+    """
+    parts = []
+    for outcome in outcomes:
+        try:
+            rows = rows_of(cohort, outcome)
+            asked = _Asked(cohort, rows, factors_of(cohort, rows, None), lambda text: None)
+            parts.append(_ordered(asked.each("effects", asked.effects), outcome))
+        except EstimationError:
+            continue
+    return Estimates(_below(parts), {"method": EFFECTS})
+
+
 def of_cohort(
     cohort: Cohort, outcome: str, exposures: Sequence[str] | None = None, *, progress: Progress | None = None
 ) -> RiskFactors:
@@ -65,12 +86,7 @@ def of_cohort(
 
     return RiskFactors(
         adjustment=_adjustment(factors),
-        effects=tidy(
-            effect,
-            "cause-specific Cox model on vertebrae at risk; Fine-Gray and standardized risks on units as at entry; all "
-            "clustered by patient",
-            risk_model=asked.models.risk_model,
-        ),
+        effects=tidy(effect, EFFECTS, risk_model=asked.models.risk_model),
         checks=tidy(asked.each("checks", lambda factor: asked.checked(factor, effect)), "checks of the fullest model"),
         rare=tidy(asked.each("few events", asked.rare), "maximum likelihood, Firth and exact methods side by side"),
         patterns=tidy(missing.pattern_rows(rows, factors), "known, not assessable and missing"),

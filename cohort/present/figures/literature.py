@@ -29,11 +29,19 @@ def chosen(frame: pd.DataFrame) -> pd.DataFrame:
     rows = main_figures(frame)
     rows = rows[(rows["published"] > 0) & (rows["unit"] != "new_fracture") & rows["relation"].isin(list(LEVELS))]
     if len(rows) > MOST_ROWS:
-        sizes = rows["relation"].value_counts()
-        share = max(k for k in range(1, MOST_ROWS + 1) if k == 1 or sizes.clip(upper=k).sum() <= MOST_ROWS)
         largest = rows.sort_values("denominator", ascending=False, kind="stable")
-        rows = largest.groupby("relation", sort=False).head(share)
+        rows = largest.groupby("relation", sort=False).head(at_most(rows["relation"]))
     return rows
+
+
+def at_most(group: pd.Series) -> int:
+    """How many rows of each group a page holds, the groups with fewer leaving room to the others; at least one.
+
+    >>> at_most(pd.Series(["same"] * 30 + ["remote"]))
+    23
+    """
+    sizes = group.value_counts()
+    return max(k for k in range(1, MOST_ROWS + 1) if k == 1 or sizes.clip(upper=k).sum() <= MOST_ROWS)
 
 
 @theme.styled

@@ -17,7 +17,7 @@ from cohort.tables.results import Estimates
 
 ALONE = ["facts", "recomputed", "recomputed_effects", "audit", "reproduced", "pooled_studies", "pooled",
          "pooled_without_each"]  # fmt: skip
-BESIDE = ["comparison", "like_for_like", "gap_steps", "left_out", "registry_share", "pooled_with_registry",
+BESIDE = ["comparison", "like_for_like", "gap_steps", "left_out", "ratios", "registry_share", "pooled_with_registry",
           "toward_literature"]  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def test_without_a_registry_the_published_tables_are_written_as_they_are(tmp_pat
     assert [path.name for path in written][:3] == ["figures.csv", "effects.csv", "review_statements.csv"]
     assert not (tmp_path / "out" / "comparison.csv").exists()
     shipped = [path for path in written if path.stem in WRITTEN]
-    assert len(shipped) == len(WRITTEN) == 6
+    assert len(shipped) == len(WRITTEN) == 7
     for path in shipped:
         assert path.read_bytes() == data_file(path.stem).read_bytes()
     assert "confidence" in pd.read_csv(tmp_path / "out" / "figures.csv").columns
@@ -100,6 +100,7 @@ def test_the_terminal_says_what_came_out_and_how_the_registry_compares(alone, of
     assert not any("this registry" in line for line in said)
     beside = summary_lines(of_cases)
     assert "81 published figures counted in this registry as each study counted" in "\n".join(beside)
+    assert beside[-1].startswith("88 published ratios, ")
     pooled = next(line for line in beside if line.startswith("  same, radiographic, patient: 23.0 % (13.4-36.5) of 8"))
     assert "another place 2.7 to 76.3 %; this registry" in pooled
 

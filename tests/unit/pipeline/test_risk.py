@@ -1,10 +1,12 @@
 """Each exposure has a model of its own, and every ratio says what it rests on."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from cohort.pipeline import risk, under
+from cohort.pipeline import prepare, risk, under
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,38 @@ def test_not_assessable_is_neither_yes_nor_no():
 def test_few_events_for_many_parameters_are_said(hazards):
     thin = hazards[hazards["n_events"] < 10 * (1 + hazards["adjusted_for"].str.count(","))]
     assert thin["note"].str.contains("events for|parameters|patients only").all()
+
+
+def with_tables(cohort, **tables):
+    changed = {name: table.reset_index(drop=True) for name, table in tables.items()}
+    return prepare(replace(cohort.registry, tables=dict(cohort.tables) | changed))
+
+
+def test_any_refracture_is_the_first_of_whatever_relation_and_death_before_it_is_none(cohort):
+    frame = risk.odds_asked_by_others(cohort).frame
+    rows = cohort.first_events("composite")
+    from_start = rows.frame.query("entry == 0")
+    refracture = from_start["cause"].isin([k for k, name in enumerate(rows.causes, 1) if name != "death"])
+    row = frame.query("outcome == 'any' and exposure == 'age' and model == 'crude'").iloc[0]
+    assert row["n_events"] == (refracture & (from_start["exit"] <= 365)).sum()
+    assert row["n_known"] + row["n_lost"] == len(from_start)
+
+
+def test_where_only_one_relation_breaks_any_refracture_is_of_that_relation(cohort):
+    augmentations = cohort.tables["augmentations"]
+    first = augmentations["date"] == augmentations.groupby("patient_id")["date"].transform("min")
+    alone = with_tables(cohort, augmentations=augmentations[first])
+    for _ in range(2):  # what is left out may have been why another did not count
+        kept = alone.sightings.query("counted == 'yes' and relation == 'adjacent'")["fracture_id"]
+        fractures = alone.tables["fractures"]
+        alone = with_tables(alone, fractures=fractures[fractures["fracture_id"].isin(kept)])
+    asked = risk.odds_asked_by_others(alone).frame
+    every = asked[asked["outcome"] == "any"].merge(
+        pd.concat([risk.odds(alone).frame, asked]).query("outcome == 'adjacent'"), on=["exposure", "model"]
+    )
+    assert len(every) == 6 * 2 + 5
+    assert set(alone.sightings.loc[alone.sightings["counted"] == "yes", "relation"]) == {"adjacent"}
+    np.testing.assert_allclose(every["estimate_x"], every["estimate_y"], rtol=1e-9)
 
 
 def test_odds_rest_on_patients_observed_from_their_first_treatment(cohort):

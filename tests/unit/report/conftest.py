@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from cohort.domain.study import StudyDefinition
+from cohort.literature import beside_effects
 from cohort.tables.like_for_like import FIGURE_COLUMNS, STEP_COLUMNS, STEPS, LikeForLike
 from cohort.tables.results import Estimates, Registry
 from cohort.tables.study_results import StudyResults
@@ -785,6 +786,7 @@ def make_results(n: int = 1944, scale: float = 1.0, registry_name: str = "Spine 
             columns=["table", "source", "sheet", "bytes", "sha256", "encoding", "delimiter", "rows"],
         ),
     )
+    cox, logistic = Estimates(model_frame(n)), Estimates(model_frame(n, odds=True), {"seed": 7})
     return StudyResults(
         registry=registry,
         period=(pd.Timestamp("2015-01-12"), pd.Timestamp("2024-12-31")),
@@ -800,8 +802,9 @@ def make_results(n: int = 1944, scale: float = 1.0, registry_name: str = "Spine 
         at_risk=at_risk,
         proportions=Estimates(proportions),
         rates=Estimates(rate_frame(n, scale)),
-        cox=Estimates(model_frame(n)),
-        logistic=Estimates(model_frame(n, odds=True), {"seed": 7}),
+        cox=cox,
+        logistic=logistic,
+        beside_effects=beside_effects(cox, logistic, study),
         mechanisms=mechanisms,
         judged=judged,
         sensitivity=Estimates(sensitivity_frame(n, scale)),

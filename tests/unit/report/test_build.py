@@ -168,6 +168,16 @@ def test_a_withheld_estimate_does_not_come_back_beside_the_literature(small, now
     assert {r["log_ratio"] for r in steps if r["relation"] == "adjacent"} != {""}
 
 
+def test_a_ratio_of_few_events_does_not_come_back_beside_a_published_one(plausible, now):
+    few = plausible.beside_effects.copy()
+    few.loc[few["registry_relation"] == "same", "n_events"] = 2.0
+    files = report_files(replace(plausible, beside_effects=few), generated_at=now)
+    rows = list(csv.DictReader(io.StringIO(files["tables/published_ratios.csv"].decode())))
+    for name in ("n_events", "estimate", "conf_high", "ratio", "compares"):
+        assert {r[name] for r in rows if r["registry_relation"] == "same"} == {""}, name
+        assert {r[name] for r in rows if r["registry_relation"] == "adjacent"} != {""}, name
+
+
 def test_published_figures_counted_alike_are_told_with_what_still_differs(plausible, now):
     files = report_files(plausible, generated_at=now)
     text = files["report.html"].decode()
@@ -176,12 +186,14 @@ def test_published_figures_counted_alike_are_told_with_what_still_differs(plausi
         "Published figures, and this registry counted alike",
         "From this registry&#39;s main figure to a published one",
         "[1] Films by plan also show more.",
+        "Published ratios, and this registry&#39;s own",
     ):
         assert words in section
-    assert {"figures/literature.svg", "figures/gap.svg", "tables/gap_steps.csv"} <= set(files)
-    rows = list(csv.DictReader(io.StringIO(files["tables/literature.csv"].decode())))
-    assert len(rows) == 6
-    assert all(row["source"] and row["confidence"] for row in rows)
+    assert {"figures/literature.svg", "figures/gap.svg", "figures/published-ratios.svg"} <= set(files)
+    for name, count in (("literature", 6), ("gap_steps", 36), ("published_ratios", 88)):
+        rows = list(csv.DictReader(io.StringIO(files[f"tables/{name}.csv"].decode())))
+        assert len(rows) == count, name
+        assert all(row["source"] and row["confidence"] for row in rows), name
 
 
 def test_no_row_of_a_patient_and_no_row_number_is_in_a_public_report(plausible, now):
