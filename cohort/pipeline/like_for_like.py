@@ -24,7 +24,7 @@ from cohort.pipeline import definitions
 from cohort.pipeline.like_for_like_arms import Arm, Arms
 from cohort.pipeline.like_for_like_reading import Reading, reading, why_left_out
 from cohort.pipeline.like_for_like_steps import steps_of
-from cohort.pipeline.like_for_like_units import Counted, Share, clustered_share
+from cohort.pipeline.like_for_like_units import Asked, Counted, Share, clustered_share
 from cohort.pipeline.stages import Cohort, prepare
 from cohort.tables.like_for_like import (
     FIGURE_COLUMNS,
@@ -151,8 +151,8 @@ class _Maker:
         self._found: dict[tuple[Any, ...], Share] = {}
 
     def row(self, one: FigureDefinition, row: Mapping[Any, Any]) -> dict[str, Any]:
-        how, arm = reading(one, self.cohort.study, has_films=self.has_films), self.arms.of(one)
-        study = one.study(self.cohort.study)
+        how, study = reading(one, self.cohort.study, has_films=self.has_films), one.study(self.cohort.study)
+        arm = self.arms.of(one, lambda: self.refractured(study, how))
         everybody = self.share(study, how, None)
         own = everybody if arm.inside.all() else self.share(study, how, arm.inside)
         published = Published.of(row, self.level)
@@ -181,9 +181,19 @@ class _Maker:
         }
 
     def _of_entry(self, study: StudyDefinition, how: Reading) -> list[str]:
+        if how.is_share_of_fractures and math.isfinite(how.window):
+            late = self.cohort.follow_up["entry_day"] > self.cohort.follow_up["origin_day"]
+            return [LATE] if (late & self.cohort.follow_up["in_main"]).any() else []
         if how.rule is None or how.film or how.is_share_of_fractures:
             return []
         return [] if self.counted.units(study, how.asked, how.unit)["from_start"].all() else [LATE]
+
+    def refractured(self, study: StudyDefinition, how: Reading) -> BoolArray:
+        """Who has a new fracture of an untreated vertebra, counted as the figure counts fractures."""
+        rows = self.counted.cohort(study, Asked("any", symptomatic=how.asked.symptomatic)).sightings
+        new = rows["counted"].eq("yes") & rows["relation"].isin(["adjacent", "remote"])
+        found: BoolArray = self.cohort.tables["patients"]["patient_id"].isin(rows.loc[new, "patient_id"]).to_numpy()
+        return found
 
     def share(self, study: StudyDefinition, how: Reading, inside: BoolArray | None) -> Share:
         """The registry's share by one reading, of an arm or of everybody."""
@@ -233,8 +243,11 @@ class _Maker:
         chosen = new.to_numpy(dtype=bool) & kept[who]
         since = rows["days_since"].to_numpy(dtype=np.float64)
         met = np.nan_to_num(since) <= how.window
-        # Whether it came by a day is not known of a fracture after cement of unknown date.
-        chosen &= np.isfinite(since) | math.isinf(how.window)
+        if math.isfinite(how.window):
+            # Whether it came by a day is not known of a fracture after cement of unknown date, and of who came under
+            # observation late the early ones are not seen.
+            seen = time["entry_day"].to_numpy() <= time["origin_day"].to_numpy()
+            chosen &= np.isfinite(since) & seen[who]
         if how.asked.relation != "any":
             met &= rows["relation"].eq(how.asked.relation).to_numpy(dtype=bool)
         return clustered_share(met[chosen], who[chosen], self.level)

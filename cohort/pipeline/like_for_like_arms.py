@@ -51,12 +51,17 @@ class Arms:
         self._criteria = _criteria_met(cohort, definitions)
         self._found: dict[tuple[str, str], tuple[BoolArray, BoolArray]] = {}
 
-    def of(self, definition: FigureDefinition) -> Arm:
-        """The patients of a figure's arm."""
+    def of(self, definition: FigureDefinition, refractured: Callable[[], BoolArray]) -> Arm:
+        """The patients of a figure's arm. refractured : who has a fracture as the figure counts them, if it is asked.
+
+        An arm of those is chosen by the outcome, as its study did.
+        """
         inside, unrestricted = np.ones(self._n, dtype=bool), []
         criteria = {criterion.column: criterion for criterion in _criteria(definition)}
         for key, value in definition.population:
-            if key in criteria:
+            if f"{key}={value}" == BY_OUTCOME:
+                met, known = refractured(), np.ones(self._n, dtype=bool)
+            elif key in criteria:
                 met, known = self._criteria[criteria[key].label]
             else:
                 met, known = self._other(key, value)
@@ -180,13 +185,6 @@ def _drug(at: _AtIndex, value: str) -> tuple[BoolArray, BoolArray]:
     return (~on if without else on), np.full(at.n, len(taken) > 0)
 
 
-def _refractured(at: _AtIndex, value: str) -> tuple[BoolArray, BoolArray]:
-    """Patients with a counted fracture of an untreated vertebra: chosen by the outcome, as their study did."""
-    rows = at.cohort.sightings
-    rows = rows[rows["counted"].eq("yes") & rows["relation"].isin(["adjacent", "remote"])]
-    return at.ids.isin(rows["patient_id"]), np.full(at.n, value == "any")
-
-
 _FINDERS: Final[dict[str, Callable[[_AtIndex, str], tuple[BoolArray, BoolArray]]]] = {
     "cement_endplate": _word("cement_endplate"),
     "cement_pattern": _word("cement_pattern"),
@@ -195,5 +193,4 @@ _FINDERS: Final[dict[str, Callable[[_AtIndex, str], tuple[BoolArray, BoolArray]]
     "n_fractures": _fractures,
     "sandwiched": _sandwiched,
     "drug": _drug,
-    "refractured": _refractured,
 }

@@ -152,7 +152,7 @@ def _asked(one: FigureDefinition) -> Asked:
         relation=one.relation,
         retreated=one.event == "reaugmentation" or (one.tier == "retreated" and one.relation == "same"),
         untreated=one.relation == "any" and one.counts == "untreated",
-        symptomatic=one.tier == "clinical" and one.relation != "same",
+        symptomatic=one.tier == "clinical",
         beyond=beyond,
         within=within,
     )

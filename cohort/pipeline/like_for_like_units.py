@@ -31,8 +31,8 @@ class Asked:
     """Which fractures are the event.
 
     relation : same, adjacent, remote or any. retreated : the level (or with any, whichever) is augmented again instead.
-    untreated : of any, only vertebrae that were not treated. symptomatic : fractures of untreated vertebrae recorded as
-    without symptoms do not count. beyond, within : untreated vertebrae more than `beyond` and at most `within` levels
+    untreated : of any, only vertebrae that were not treated. symptomatic : fractures recorded as without symptoms do
+    not count. beyond, within : untreated vertebrae more than `beyond` and at most `within` levels
     from a treated one; 0, 0 is what the study's reach says.
     """
 
@@ -47,6 +47,11 @@ class Asked:
     def by_distance(self) -> bool:
         """Whether a distance is asked for, and not a relation."""
         return self.within > 0
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is any untreated vertebra, so that adjacent and remote count together."""
+        return self.by_distance or (self.relation == "any" and self.untreated)
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,8 @@ class Counted:
     """A registry under any rules and units, each made once.
 
     `units` returns one row per unit: id, cluster (row of the patient), entry, exit (days since its origin), cause (0
-    none, 1 the event, 2 death first), from_start (seen from day 0 on).
+    none, 1 the event, 2 death first), from_start (seen from day 0 on). The origin of procedures and treated vertebrae
+    is their own day, that of all others their patient's first treatment.
     """
 
     base: Cohort
@@ -117,9 +123,11 @@ class Counted:
 
     @cached_property
     def films(self) -> pd.DataFrame:
-        """Patient (row) and day of every study and measurement."""
+        """Patient (row) and day of every measurement, and of every study that says which levels it shows."""
         ids = pd.Index(self.base.tables["patients"]["patient_id"])
-        rows = pd.concat([self.base.tables[name][["patient_id", "date"]] for name in ("imaging", "imaging_studies")])
+        studies = self.base.tables["imaging_studies"]
+        told = studies[studies["first_level"].notna() & studies["last_level"].notna()]
+        rows = pd.concat([table[["patient_id", "date"]] for table in (self.base.tables["imaging"], told)])
         rows = rows[rows["date"].notna()]
         return pd.DataFrame({"cluster": ids.get_indexer(rows["patient_id"]), "day": to_days(rows["date"])})
 
@@ -202,7 +210,7 @@ def _only(cohort: Cohort, asked: Asked) -> Cohort:
     gone = np.zeros(len(rows), dtype=bool)
     untreated = rows["relation"].isin(_UNTREATED).to_numpy(dtype=bool)
     if asked.symptomatic:
-        gone |= untreated & rows["symptomatic"].astype("object").eq("no").to_numpy(dtype=bool)
+        gone |= rows["symptomatic"].astype("object").eq("no").to_numpy(dtype=bool)
     if asked.by_distance:
         distance = rows["distance"].to_numpy(dtype=np.float64)
         gone |= untreated & ~((distance > asked.beyond) & (distance <= asked.within))
@@ -220,16 +228,19 @@ def _only(cohort: Cohort, asked: Asked) -> Cohort:
 def _patients(cohort: Cohort, asked: Asked) -> pd.DataFrame:
     if asked.retreated:
         return _again(cohort) if asked.relation == "any" else _first(cohort, "retreated")
-    if asked.by_distance or (asked.relation == "any" and asked.untreated):
-        # A patient is out as soon as one of the two leaves them out; the first of both is the event.
-        near, far = (_first(cohort, relation) for relation in _UNTREATED)
-        both = near.merge(far[["id", "exit", "cause"]], on="id", suffixes=("", "_far"))
-        hit, hit_far = both["cause"] == EVENT, both["cause_far"] == EVENT
-        first_far = hit_far & (~hit | (both["exit_far"] < both["exit"]))
-        both["exit"] = both["exit"].mask(first_far, both["exit_far"])
-        both["cause"] = both["cause"].mask(first_far, EVENT)
-        return both[near.columns]
+    if asked.elsewhere:
+        return _either(*(_first(cohort, relation) for relation in _UNTREATED))
     return _first(cohort, "composite" if asked.relation == "any" else asked.relation)
+
+
+def _either(near: pd.DataFrame, far: pd.DataFrame) -> pd.DataFrame:
+    """A unit is out as soon as one of the two leaves it out; the first of both is the event."""
+    both = near.merge(far[["id", "exit", "cause"]], on="id", suffixes=("", "_far"))
+    hit, hit_far = both["cause"] == EVENT, both["cause_far"] == EVENT
+    first_far = hit_far & (~hit | (both["exit_far"] < both["exit"]))
+    both["exit"] = both["exit"].mask(first_far, both["exit_far"])
+    both["cause"] = both["cause"].mask(first_far, EVENT)
+    return both[near.columns]
 
 
 def _first(cohort: Cohort, endpoint: str) -> pd.DataFrame:
@@ -265,9 +276,15 @@ def _again(cohort: Cohort) -> pd.DataFrame:
 
 
 def _procedures(cohort: Cohort, asked: Asked) -> pd.DataFrame:
-    endpoint = "retreated" if asked.retreated else "composite" if asked.relation == "any" else asked.relation
-    process = atrisk.procedure_rows(*cohort.stages, endpoint=endpoint)
-    return _of_rows(process.frame, process.frame["cause"] == len(process.causes))
+    def until(endpoint: str) -> pd.DataFrame:
+        process = atrisk.procedure_rows(*cohort.stages, endpoint=endpoint)
+        return _of_rows(process.frame, process.frame["cause"] == len(process.causes))
+
+    if asked.retreated:
+        return until("retreated")
+    if asked.elsewhere:
+        return _either(*(until(relation) for relation in _UNTREATED))
+    return until("composite" if asked.relation == "any" else asked.relation)
 
 
 def _treated(cohort: Cohort, asked: Asked) -> pd.DataFrame:
