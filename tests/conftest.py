@@ -1,4 +1,4 @@
-"""A real PostgreSQL server for the tests that need one, wherever Debian's binaries (or others on PATH) are found."""
+"""The command line called as a stranger would, and a real PostgreSQL server wherever its binaries are found."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from cohort import cli
 
 PASSWORD = "correct-horse-battery-staple"
 READER, READER_PASSWORD = "registry_reader", "xyzzy-plugh-1976"
@@ -104,6 +107,20 @@ def as_reader(monkeypatch: pytest.MonkeyPatch) -> str:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PGPASSWORD", READER_PASSWORD)
     return READER_PASSWORD
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
+    """Run `cohort ...`; gives the exit code, standard output and standard error."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["cohort", *map(str, words)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        said = capsys.readouterr()
+        return int(stopped.value.code or 0), said.out, said.err
+
+    return run
 
 
 def _binary(name: str) -> str | None:

@@ -1,14 +1,11 @@
-"""Small raw registries written as text, and the command line called as a stranger would."""
+"""Small raw registries written as text."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from cohort import cli
 
 PATIENTS = """
     patient_id,sex,age_at_index,follow_up_end,death_date
@@ -28,20 +25,6 @@ FRACTURES = """
     P2,2021-06-01,T12,progression,yes
     P3,2021-09-01,T8,new,no
 """
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
-    """Run `cohort ...`; gives the exit code, standard output and standard error."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["cohort", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        said = capsys.readouterr()
-        return int(stopped.value.code or 0), said.out, said.err
-
-    return run
 
 
 @pytest.fixture

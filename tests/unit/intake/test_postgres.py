@@ -1,8 +1,6 @@
 """PostgreSQL as a source, on a real server: read as text, kept from writing, and never a password or user in sight."""
 
 import json
-import subprocess
-import sys
 from textwrap import dedent
 
 import numpy as np
@@ -358,7 +356,7 @@ class TestWhereThePasswordComesFrom:
         assert registry.inputs["source"].tolist() == ["registry"] * 3
 
 
-def test_no_output_of_a_run_shows_password_or_user(postgres, database, tmp_path):
+def test_no_output_of_a_run_shows_password_or_user(postgres, database, tmp_path, command):
     url = database("INSERT INTO fractures VALUES ('P9', '2021-03-01', 'L2', true);")  # one row to reject
     runs = [
         ("classify", url, "--out", tmp_path / "s.csv"),
@@ -367,16 +365,9 @@ def test_no_output_of_a_run_shows_password_or_user(postgres, database, tmp_path)
         ("report", postgres.url("nowhere"), "--out", tmp_path / "r2"),
         ("classify", url.replace(READER, f"{READER}:hunter2"), "--out", tmp_path / "s2.csv"),
     ]
-    done = [
-        subprocess.run(
-            [sys.executable, "-c", "from cohort.cli import main; main()", *map(str, words)],
-            capture_output=True,
-            text=True,
-        )
-        for words in runs
-    ]
-    assert [run.returncode for run in done] == [3, 3, 3, 1, 2]
-    said = "".join(run.stdout + run.stderr for run in done)
+    done = [command(*words) for words in runs]
+    assert [code for code, _, _ in done] == [3, 3, 3, 1, 2]
+    said = "".join(out + error for _, out, error in done)
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert tmp_path / "r" / "manifest.json" in written
     for text in (said, *(path.read_text(encoding="utf-8", errors="replace") for path in written)):

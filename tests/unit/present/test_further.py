@@ -11,6 +11,7 @@ import pytest
 import cohort as toolkit
 from cohort.pipeline import analysis, courses, prepare
 from cohort.pipeline.recurrence import count_curves, counts_of, time_lost
+from cohort.pipeline.stages import where_possible
 from cohort.present import theme
 from cohort.present.disclosure import Disclosure
 from cohort.present.figures import recurrence, shape
@@ -485,7 +486,7 @@ def test_what_cannot_be_estimated_is_left_out():
     tables = simulate(30, 2)
     nobody = prepare(Registry.of({**tables, "augmentations": tables["augmentations"].iloc[:0]}))
     for estimated in (courses.of_cohort, courses.transitions_of, counts_of, count_curves, time_lost):
-        assert analysis._where_possible(estimated, nobody).frame.empty
+        assert where_possible(estimated, nobody).frame.empty
 
 
 def test_every_method_names_its_source(cases):
