@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,9 @@ ATTENUATION = 16.0**2 * 3.0 / (15.0 * np.pi) ** 2  # 0.346, of the variance by w
 NO_LIMIT = 30.0  # spread of log odds beyond which patients have all of their rows or none with an event
 
 
+quadrature = cache(np.polynomial.hermite.hermgauss)
+
+
 @dataclass(frozen=True)
 class Binomials:
     """Rows sorted by cluster: events y of n (n_rows,), covariates with the intercept z (n_rows, k), codes from 0."""
@@ -46,8 +50,15 @@ class Binomials:
     z: FloatArray
     cluster: IntArray
 
+    @cached_property
+    def alone(self) -> bool:
+        """Whether every row is a cluster, as studies are: there is nothing to sum then."""
+        return np.array_equal(self.cluster, np.arange(len(self.y)))
+
     def by_cluster(self, values: FloatArray) -> FloatArray:
         """Sums over clusters: (G,) or (G, m)."""
+        if self.alone:
+            return values
         size = int(self.cluster.max(initial=-1)) + 1
         if values.ndim == 2:
             return sum_by(self.cluster, values, size)
@@ -90,7 +101,7 @@ class Binomials:
         scale = curve**-0.5
         widened = 0.5 * scale[:, None] ** 3 * (by_curve + third[:, None] * moved)
 
-        nodes, weights = np.polynomial.hermite.hermgauss(points)
+        nodes, weights = quadrature(points)
         value, gradient = np.empty((len(u), points)), np.empty((points, len(u), z.shape[1] + 1))
         for k, (node, weight) in enumerate(zip(np.sqrt(2.0) * nodes, weights, strict=True)):
             at = u + node * scale
