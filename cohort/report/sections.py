@@ -290,8 +290,8 @@ def _literature(page: Page) -> Section:
         f"Upper line: published per cent with its exact {level} interval, made from the printed counts (none where "
         "they are not printed). Lower line, in the colour of the relation: this registry under the same definition, "
         f"unit, window and count, with {level} interval. To the right both per cents, and registry over published. "
-        "A point at an end: it runs off the axis. Where there are many, the largest studies of each relation; all, with "
-        "n / N, in the table below.",
+        "A point at an end: it runs off the axis. Where there are many, the largest studies of each relation; all, "
+        "with n / N, in the table below.",
         literature.draw(frame),
         literature.alt(frame) if len(frame) else "",
         "No published figure can be counted in this registry, so none is drawn.",
@@ -313,8 +313,8 @@ def _literature(page: Page) -> Section:
         "Upper line: published ratio with its interval as printed (none where none is), in the registry's direction "
         "and step. Lower line, in the colour of the refracture it is of: this registry's own, the nearest it has. "
         "adj.?: not told whether adjusted, or mixed; trial: randomised. r/p: registry over published, only where "
-        "refracture, measure, adjustment and contrast are the same. A point at an end: it runs off the axis. Where there "
-        "are many, first those that can be divided.",
+        "refracture, measure, adjustment and contrast are the same. A point at an end: it runs off the axis. Where "
+        "there are many, first those that can be divided.",
         ratio_figure.draw(ratios),
         ratio_figure.alt(ratios),
         "No published ratio has one of this registry beside it, so none is drawn.",
