@@ -18,7 +18,7 @@ import pandas as pd
 from cohort import atrisk
 from cohort.domain.study import StudyDefinition
 from cohort.intake import read, write_canonical
-from cohort.pipeline import prepare
+from cohort.pipeline import like_for_like, prepare
 from cohort.synthetic import simulate
 from cohort.tables.results import Registry
 
@@ -45,10 +45,12 @@ def main() -> None:
         normalizing, registry = timed(lambda: read(source, StudyDefinition()))
     classifying, cohort = timed(lambda: prepare(registry))
     counting, _ = timed(lambda: atrisk.person_time(*cohort.stages))
+    alike, _ = timed(lambda: like_for_like.of_cohort(cohort))
     rows = sum(len(frame) for frame in tables.values())
     print(f"{args.patients:,} patients, {rows:,} rows, {len(cohort.sightings):,} sightings")
     print(f"{'read_csv (reference)':24}{reference:8.2f} s   1.0")
-    for name, seconds in (("normalize", normalizing), ("classify", classifying), ("persontime", counting)):
+    stages = {"normalize": normalizing, "classify": classifying, "persontime": counting, "like for like": alike}
+    for name, seconds in stages.items():
         print(f"{name:24}{seconds:8.2f} s{seconds / reference:6.1f}")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
 
