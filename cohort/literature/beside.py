@@ -17,6 +17,7 @@ from cohort.domain.clock import DAYS_PER_YEAR
 from cohort.domain.outcomes import REFRACTURE_RELATIONS
 from cohort.domain.study import StudyDefinition
 from cohort.literature import tables
+from cohort.literature.facts import TIER_WORDS
 from cohort.tables.results import Estimates
 
 COLUMNS: Final = (
@@ -37,11 +38,6 @@ VERTEBRA_RISK: Final = "{days}-day risk of a vertebra in this role, from its rat
 _OUTCOMES: Final = (*REFRACTURE_RELATIONS, "any")
 _VERTEBRA: Final = ("vertebra", "adjacent vertebra")
 _ROLE: Final = {"same": "treated", "adjacent": "adjacent", "remote": "remote"}
-_TIER_WORDS: Final = {
-    "radiographic": "a change on film, with or without pain",
-    "clinical": "a change on film with pain, or the registry's own judgement",
-    "retreated": "a second augmentation of the level",
-}
 
 
 @dataclass
@@ -195,12 +191,12 @@ def _judge_definition(row: Mapping[Hashable, Any], found: _Found, study: StudyDe
     tier, own_tier = row["tier"], study.judgement.tier
     if found.outcome == "same":
         if tier in ("unstated", ""):
-            verdict.conditions.append(f"The definition is not stated; the registry's is {_TIER_WORDS[own_tier]}.")
+            verdict.conditions.append(f"The definition is not stated; the registry's is {TIER_WORDS[own_tier]}.")
         elif "radiographic" in (tier, own_tier) and tier != own_tier:
             # From 0.56 to 63 %: with same-level refracture the definition, not the population, makes the rate.
-            verdict.different.append(f"Defined as {_TIER_WORDS[tier]}; the registry's is {_TIER_WORDS[own_tier]}.")
+            verdict.different.append(f"Defined as {TIER_WORDS[tier]}; the registry's is {TIER_WORDS[own_tier]}.")
         elif tier != own_tier:
-            verdict.conditions.append(f"Defined as {_TIER_WORDS[tier]}; the registry's is {_TIER_WORDS[own_tier]}.")
+            verdict.conditions.append(f"Defined as {TIER_WORDS[tier]}; the registry's is {TIER_WORDS[own_tier]}.")
     elif found.outcome:
         if tier == "radiographic":
             verdict.conditions.append("Scheduled or repeated imaging also finds fractures without symptoms.")

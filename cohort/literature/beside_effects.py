@@ -23,6 +23,7 @@ from cohort.literature.arithmetic import Z_95
 from cohort.literature.beside import SAME_WINDOW
 from cohort.literature.poolable import MEASURES, poolable_effects
 from cohort.literature.recompute_effects import ASYMMETRIC, recompute_effects
+from cohort.tables.compared import NO_ESTIMATE
 from cohort.tables.results import Estimates
 
 KEYS: Final = ("study_key", "exposure", "outcome")
@@ -84,7 +85,6 @@ UNLIKE: Final = {
     "vertebroplasty_only": "Vertebroplasty only; here every technique.",
     "kyphoplasty_only": "Kyphoplasty only; here every technique.",
 }  # fmt: skip
-NO_ESTIMATE: Final = "The registry's ratio could not be estimated."
 _NEAREST: Final = {"HR": ("HR", "RR", "OR"), "RR": ("RR", "HR", "OR"), "OR": ("OR", "RR", "HR")}
 _NEXT: Final = ("adjacent", "remote", "same")  # stands for any refracture where the registry has no ratio of that
 _NAMES: Final = {"HR": "hazard ratio", "RR": "risk ratio", "OR": "odds ratio"}

@@ -21,6 +21,11 @@ from cohort.domain.study import Criterion, StudyDefinition
 from cohort.literature import tables
 
 # Documented in data/README.md, word by word.
+TIER_WORDS: Final = {  # what it takes to be a same-level refracture
+    "radiographic": "a change on film, with or without pain",
+    "clinical": "a change on film with pain, or the registry's own judgement",
+    "retreated": "a second augmentation of the level",
+}
 VOCABULARIES: Final[Mapping[str, tuple[str, ...]]] = {
     "kind": (
         "proportion", "prevalence", "detection", "share_of_cases", "sampling_share", "event_free", "pooled", "count",

@@ -18,7 +18,7 @@ from typing import Final
 
 from cohort.domain.study import StudyDefinition
 from cohort.literature import FigureDefinition
-from cohort.literature.facts import NOT_AUGMENTED
+from cohort.literature.facts import NOT_AUGMENTED, TIER_WORDS
 from cohort.pipeline.definitions import PUBLISHED
 from cohort.pipeline.like_for_like_arms import OUTSIDE
 from cohort.pipeline.like_for_like_units import UNITS, Asked, Rule
@@ -39,8 +39,6 @@ NAMES: Final = {
     "untreated_vertebra": "untreated vertebrae",
     "new_fracture": "new fractures",
 }
-_TIERS: Final = {"radiographic": "a change on film, with or without pain", "clinical": "a change on film with pain",
-                 "retreated": "a second augmentation of the level"}  # fmt: skip
 _KINDS: Final = {
     "prevalence": "how common something is, no share of refractures",
     "detection": "how much one way of looking finds of what another found",
@@ -210,7 +208,7 @@ def _of_event(one: FigureDefinition, asked: Asked, film: str, study: StudyDefini
             f"{100 * judged.progression_loss:g} % or a kyphosis greater by {judged.progression_kyphosis_deg:g} degrees."
         )
     if one.tier == "unstated" and one.relation == "same":
-        told.append(f"The definition is not stated; here {_TIERS[study.judgement.tier]}.")
+        told.append(f"The definition is not stated; here {TIER_WORDS[study.judgement.tier]}.")
     elif one.tier == "unstated" and not asked.retreated:
         told.append("Whether fractures without symptoms were looked for is not stated; here all that were recorded.")
     if one.tier == "radiographic" or one.denominator_rule == "imaged":

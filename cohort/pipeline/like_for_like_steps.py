@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from cohort.domain.study import StudyDefinition
 from cohort.literature import FigureDefinition
+from cohort.literature.facts import TIER_WORDS
 from cohort.pipeline.like_for_like_arms import Arm
 from cohort.pipeline.like_for_like_reading import NAMES, Reading
 from cohort.pipeline.like_for_like_units import Asked, Counted, Share
@@ -23,11 +24,6 @@ NOT_PRINTED: Final = "Age and sex are not standardized: the study's are not held
 _FROM_ZERO: Final = "The registry's main figure is zero or missing, so the gap has no size."
 _ZERO: Final = "No event is left, so the step has no size; the next goes on from the last estimate above zero."
 _NO_GAP: Final = "The published share is zero or missing, so the gap has no size."
-_TIERS: Final = {
-    "radiographic": "a change on film with or without pain",
-    "clinical": "a change on film with pain",
-    "retreated": "a second augmentation",
-}
 
 
 @dataclass(frozen=True)
@@ -142,7 +138,9 @@ def _definition(base: StudyDefinition, study: StudyDefinition, asked: Asked) -> 
     changes = []
     old, new = base.judgement.tier, "retreated" if asked.retreated else study.judgement.tier
     if old != new and (asked.relation in ("same", "any") or asked.retreated):
-        changes.append(f"from {_TIERS[old]} to {_TIERS[new]}{' at any level' if asked.relation == 'any' else ''}")
+        anywhere = asked.retreated and asked.relation == "any"
+        words = "a second augmentation at any level" if anywhere else TIER_WORDS[new]
+        changes.append(f"from {TIER_WORDS[old]} to {words}")
     reach = asked.within or study.relation.reach
     if base.relation.reach != reach and asked.relation != "same":
         changes.append(f"vertebrae up to {reach} levels from a treated one, not {base.relation.reach}")

@@ -16,6 +16,7 @@ import pandas as pd
 from cohort import literature
 from cohort.estimate import proportion
 from cohort.estimate.meta import meta_proportions
+from cohort.literature.facts import TIER_WORDS
 from cohort.literature.pool import PooledFacts
 from cohort.literature.tables import as_printed
 from cohort.pipeline import occurrence
@@ -36,11 +37,6 @@ _TEXT: Final = (
     "study", "study_key", "quantity", "part", "event_level", "unit", "measure", "outcome", "among", "share", "verdict",
     "reason", "basis", "source", "confidence",
 )  # fmt: skip
-_TIER_WORDS: Final = {
-    "radiographic": "a change on film, with or without pain",
-    "clinical": "a change on film with pain, or the registry's own judgement",
-    "retreated": "a second augmentation of the level",
-}
 
 
 @dataclass(frozen=True)
@@ -192,12 +188,12 @@ def _differs(cohort: Cohort, row: dict[str, Any], pooled: PooledFacts) -> list[s
             f"studies followed {span}{f', and {silent} of {len(kinds)} do not say how long' if silent else ''}."
         )
     if row["same_tier"] != "yes":
-        looked = _TIER_WORDS[row["tier_counted"]] if row["relation"] == "same" else "every recorded sighting"
+        looked = TIER_WORDS[row["tier_counted"]] if row["relation"] == "same" else "every recorded sighting"
         said.append(f"The studies do not say what it took to be a fracture; the registry counts {looked}.")
     elif row["tier_counted"] != cohort.study.judgement.tier:
         said.append(
-            f"Counted here as the studies count ({_TIER_WORDS[row['tier_counted']]}), which is not the registry's main "
-            f"definition ({_TIER_WORDS[cohort.study.judgement.tier]})."
+            f"Counted here as the studies count ({TIER_WORDS[row['tier_counted']]}), which is not the registry's main "
+            f"definition ({TIER_WORDS[cohort.study.judgement.tier]})."
         )
     untreated = int(pooled.studies["counts"].eq("untreated").sum())
     if row["relation"] == "any" and untreated:

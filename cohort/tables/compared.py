@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import pandas as pd
 
 from cohort.tables.like_for_like import LikeForLike
 from cohort.tables.reviewed import Reviewed
+
+NO_ESTIMATE: Final = "The registry's ratio could not be estimated."
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from cohort.present.tables.model import row as table_row
 from cohort.present.tables.published import reason_marks
 from cohort.present.tables.reviewed import read_in, study_name
 from cohort.present.tables.risk import RATIO, sentence_case
+from cohort.tables.compared import NO_ESTIMATE
 
 TITLES: Final = {
     "cleft": "Intravertebral cleft before treatment",
@@ -36,7 +37,6 @@ TITLES: Final = {
 }
 OWN: Final = ("n_events", "n_patients", "estimate", "conf_low", "conf_high", "ratio", "ratio_low", "ratio_high")
 RATIOS: Final = (*OWN[2:],)
-NO_ESTIMATE: Final = "The registry's ratio could not be estimated."
 WORDS: Final = {"same": "same level", "adjacent": "adjacent", "remote": "remote", "any": "any"}
 
 

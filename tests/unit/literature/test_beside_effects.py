@@ -13,7 +13,6 @@ from cohort.literature.beside_effects import (
     COMPARES,
     EXPOSURES,
     KEYS,
-    NO_ESTIMATE,
     STEP_WORDS,
     STEPS,
     UNLIKE,
@@ -23,6 +22,7 @@ from cohort.literature.beside_effects import (
     published_effects,
 )
 from cohort.pipeline.risk import COVARIATE_SCALE
+from cohort.tables.compared import NO_ESTIMATE
 from cohort.tables.results import Estimates
 
 STUDY = StudyDefinition()

@@ -58,6 +58,25 @@ def test_any_refracture_is_the_first_of_whatever_relation_and_death_before_it_is
     assert row["n_known"] + row["n_lost"] == len(from_start)
 
 
+def test_with_nobody_lost_the_odds_ratio_of_any_refracture_is_that_of_the_four_counts(cohort):
+    rows = cohort.first_events("composite")
+    death = rows.causes.index("death") + 1
+    frame = rows.frame.query("entry == 0 and ((exit <= 365 and cause != 0) or exit >= 365)")
+    kept = {
+        name: table[table["patient_id"].isin(frame["patient_id"])]
+        for name, table in cohort.tables.items()
+        if "patient_id" in table
+    }
+    asked = risk.odds_asked_by_others(with_tables(cohort, **kept)).frame
+    row = asked.query("outcome == 'any' and exposure == 'female' and model == 'crude'").iloc[0]
+    sex = frame["patient_id"].map(cohort.tables["patients"].set_index("patient_id")["sex"])
+    broke = (frame["exit"] <= 365) & (frame["cause"] != 0) & (frame["cause"] != death)
+    a, b = ((sex == "female") & broke).sum(), ((sex == "female") & ~broke).sum()
+    c, d = ((sex == "male") & broke).sum(), ((sex == "male") & ~broke).sum()
+    assert min(a, b, c, d) > 0
+    assert row["estimate"] == pytest.approx(a * d / (b * c), rel=1e-6)
+
+
 def test_where_only_one_relation_breaks_any_refracture_is_of_that_relation(cohort):
     augmentations = cohort.tables["augmentations"]
     first = augmentations["date"] == augmentations.groupby("patient_id")["date"].transform("min")

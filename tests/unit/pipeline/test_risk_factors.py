@@ -14,7 +14,7 @@ from cohort import atrisk, estimate
 from cohort.domain.errors import DefinitionError, EstimationError
 from cohort.domain.study import SourceTable, StudyDefinition
 from cohort.pipeline import Cohort, prepare, risk
-from cohort.pipeline.factors import bias, checks, drugs, effects, of_cohort, predictive, rare, risk_factors
+from cohort.pipeline.factors import bias, checks, drugs, effects, effects_of, of_cohort, predictive, rare, risk_factors
 from cohort.pipeline.factors.rows import ROWS, Factor, at_entry, complete, factors_of, n_parameters, rows_of
 from cohort.pipeline.risk import Exposure
 from cohort.synthetic import DEFAULT, simulate
@@ -112,6 +112,14 @@ def one(frame: pd.DataFrame, **values: object) -> pd.Series:
 # Adjustment
 
 
+def test_effects_asked_for_alone_are_those_of_the_whole(simulated, found):
+    alone = effects_of(simulated, ["same", "remote"]).frame
+    assert set(alone["outcome"]) == {"same", "remote"}
+    whole = found.effects.frame
+    same = alone.loc[alone["outcome"] == "same", list(whole.columns)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(same, whole, check_exact=True, check_dtype=False)
+
+
 def test_an_exposure_is_adjusted_for_its_own_declared_set_and_no_other(tables):
     study = with_models(adjustment={"cleft": ("age", "t_score"), "leak": ("cleft",)})
     cohort = prepare(Registry.of(tables, study))
@@ -127,7 +135,7 @@ def test_an_exposure_is_adjusted_for_its_own_declared_set_and_no_other(tables):
 
 def test_another_exposures_set_changes_nothing(simulated, tables):
     other = prepare(Registry.of(tables, with_models(adjustment={**STUDY.models.adjustment, "leak": ("female",)})))
-    here, there = (effects_of(one, "cleft") for one in (simulated, other))
+    here, there = (effects_of_one(one, "cleft") for one in (simulated, other))
     pd.testing.assert_frame_equal(here, there)
 
 
@@ -459,7 +467,7 @@ def test_a_risk_takes_the_drug_of_the_first_day_and_a_hazard_that_of_each_day(tm
     assert rows.units["anti_osteoporotic"].tolist() == [0.0, 0.0]
 
 
-def effects_of(cohort: Cohort, name: str) -> pd.DataFrame:
+def effects_of_one(cohort: Cohort, name: str) -> pd.DataFrame:
     rows = rows_of(cohort, "same")
     return effects.effect_rows(factors_of(cohort, rows, [name])[0], rows.hazard, rows.units, horizon=365)
 
@@ -475,7 +483,7 @@ def test_names_and_order_of_patients_change_nothing(tables, simulated, seed):
         .reset_index(drop=True)
         for name, frame in tables.items()
     }
-    here, there = (effects_of(one, "anti_osteoporotic") for one in (simulated, prepare(Registry.of(again, STUDY))))
+    here, there = (effects_of_one(one, "anti_osteoporotic") for one in (simulated, prepare(Registry.of(again, STUDY))))
     assert here["note"].tolist() == there["note"].tolist()
     for name in ("estimate", "conf_low", "conf_high", "std_error", "n_units", "n_events", "n_patients"):
         np.testing.assert_allclose(here[name], there[name], rtol=1e-7, err_msg=name)
